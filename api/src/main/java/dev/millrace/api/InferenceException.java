@@ -1,0 +1,87 @@
+package dev.millrace.api;
+
+import java.time.Duration;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A failure that a client is told of: its code and message are the answer. The message names what
+ * was wrong and what was expected, and carries nothing of the server's insides.
+ *
+ * <p>Only {@link ErrorCode#INTERNAL} ones carry a stack trace: the others are answers, not faults.
+ */
+public final class InferenceException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final ErrorCode code;
+  private final @Nullable Duration retryAfter;
+
+  public InferenceException(ErrorCode code, String message) {
+    this(code, message, null, null);
+  }
+
+  public InferenceException(ErrorCode code, String message, @Nullable Throwable cause) {
+    this(code, message, cause, null);
+  }
+
+  private InferenceException(
+      ErrorCode code, String message, @Nullable Throwable cause, @Nullable Duration retryAfter) {
+    super(message, cause, false, code == ErrorCode.INTERNAL);
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+
+  public static InferenceException invalidArgument(String message) {
+    return new InferenceException(ErrorCode.INVALID_ARGUMENT, message);
+  }
+
+  public static InferenceException notFound(String message) {
+    return new InferenceException(ErrorCode.NOT_FOUND, message);
+  }
+
+  public static InferenceException unavailable(String message) {
+    return new InferenceException(ErrorCode.UNAVAILABLE, message);
+  }
+
+  /** A RESOURCE_EXHAUSTED that tells the client when to come back. */
+  public static InferenceException exhausted(String message, Duration retryAfter) {
+    return new InferenceException(ErrorCode.RESOURCE_EXHAUSTED, message, null, retryAfter);
+  }
+
+  /** {@code failure} itself if it is one of these, else an INTERNAL one with it as the cause. */
+  public static InferenceException of(Throwable failure) {
+    Throwable cause = failure;
+    while (cause instanceof java.util.concurrent.CompletionException
+        || cause instanceof java.util.concurrent.ExecutionException) {
+      if (cause.getCause() == null) {
+        break;
+      }
+      cause = cause.getCause();
+    }
+    if (cause instanceof InferenceException inference) {
+      return inference;
+    }
+    if (cause instanceof java.util.concurrent.CancellationException) {
+      return new InferenceException(ErrorCode.CANCELLED, "the request was cancelled");
+    }
+    String message = cause.getMessage();
+    return new InferenceException(
+        ErrorCode.INTERNAL, message == null ? cause.getClass().getSimpleName() : message, cause);
+  }
+
+  public ErrorCode code() {
+    return code;
+  }
+
+  /** When a new attempt makes sense, if the server can tell. */
+  public Optional<Duration> retryAfter() {
+    return Optional.ofNullable(retryAfter);
+  }
+
+  /** The message; never null. */
+  @Override
+  public String getMessage() {
+    String message = super.getMessage();
+    return message == null ? code.name() : message;
+  }
+}

@@ -1,0 +1,29 @@
+package dev.millrace.api.spi;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.TensorMap;
+import java.util.List;
+
+/**
+ * One instance of a model. Never called by two threads at once, though not always by the same one;
+ * {@link #predict} may take long and may run native code.
+ */
+public interface Predictor extends AutoCloseable {
+  /**
+   * Runs the model.
+   *
+   * @param inputs checked against the model's metadata: every name is declared, every required
+   *     input is there, datatypes and shapes fit. Still the caller's, who closes them afterwards;
+   *     not to be kept.
+   * @param requestedOutputs names of the outputs to compute, all declared; empty for all
+   * @return the outputs asked for, in that order, else all in the model's; now the caller's. Their
+   *     memory is not the inputs'.
+   * @throws InferenceException INVALID_ARGUMENT if the values of the inputs are at fault, INTERNAL
+   *     if the engine is
+   */
+  TensorMap predict(TensorMap inputs, List<String> requestedOutputs);
+
+  /** Frees the instance. Called once, not during {@link #predict}. */
+  @Override
+  void close();
+}
