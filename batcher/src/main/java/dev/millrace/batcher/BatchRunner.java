@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.TensorMap;
+import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +31,7 @@ final class BatchRunner implements Runnable {
   /** Whether it is among the idle runners; guarded by the batcher's lock. */
   boolean idle;
 
-  /** What it took; filled and emptied by {@link Batcher#next} on this thread. */
+  /** What it took; filled and emptied by {@link Dispatcher#next} on this thread. */
   final List<Part> parts = new ArrayList<>();
 
   /** Requests that were over before they were taken; filled and emptied alike. */
@@ -42,33 +43,41 @@ final class BatchRunner implements Runnable {
   /** Time that it took in the predictor. */
   long completedNanos;
 
-  private final Batcher batcher;
+  private final Dispatcher dispatcher;
   private final Predictor predictor;
+  private final BatchListener listener;
+  private final Ticker ticker;
   private long computeNanos;
 
-  BatchRunner(Batcher batcher, Predictor predictor, Condition wake) {
-    this.batcher = batcher;
+  /**
+   * @param predictor taken over
+   * @param listener must not throw
+   */
+  BatchRunner(Dispatcher dispatcher, Predictor predictor, BatchListener listener, Ticker ticker) {
+    this.dispatcher = dispatcher;
     this.predictor = predictor;
-    this.wake = wake;
+    this.listener = listener;
+    this.ticker = ticker;
+    this.wake = dispatcher.newCondition();
   }
 
   @Override
   public void run() {
-    while (batcher.next(this)) {
-      dropped.forEach(batcher::answerDropped);
+    while (dispatcher.next(this)) {
+      dropped.forEach(dispatcher::answerDropped);
       execute();
     }
     try {
       predictor.close();
     } catch (Throwable e) {
-      log.warn("closing an instance of model '{}' failed", batcher.name(), e);
+      log.warn("closing an instance of model '{}' failed", dispatcher.name(), e);
     }
   }
 
   private void execute() {
     for (Part part : parts) {
       if (part.from == 0) {
-        batcher.started(part.request.reply.queueNanos());
+        listener.requestStarted(part.request.reply.queueNanos());
       }
     }
     completedRows = 0;
@@ -94,15 +103,15 @@ final class BatchRunner implements Runnable {
     try {
       outputs = predict(batch);
     } catch (Throwable e) {
-      batcher.failed(batch.size(), rows);
+      listener.batchFailed(batch.size(), rows);
       isolate(batch, e);
       return;
     }
-    if (candidates == parts) {
+    if (batch.size() == parts.size()) {
       completedRows = rows;
       completedNanos = computeNanos;
     }
-    batcher.completed(batch.size(), rows, computeNanos);
+    listener.batchCompleted(batch.size(), rows, computeNanos);
     answer(batch, rows, outputs);
   }
 
@@ -140,15 +149,15 @@ final class BatchRunner implements Runnable {
   }
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
-    long start = batcher.nanos();
+    long start = ticker.nanos();
     try {
       return requireNonNull(
           predictor.predict(inputs, batch.getFirst().request.requestedOutputs),
           "the predictor returned null");
     } finally {
-      computeNanos = batcher.nanos() - start;
+      computeNanos = ticker.nanos() - start;
       // An interrupt that an engine left behind is not for the batcher.
-      boolean unused = Thread.interrupted();
+      boolean _ = Thread.interrupted();
     }
   }
 
@@ -166,13 +175,13 @@ final class BatchRunner implements Runnable {
   private void answer(List<Part> batch, int rows, TensorMap outputs) {
     long nanos = computeNanos;
     Part only = batch.size() == 1 ? batch.getFirst() : null;
-    if (only != null && only.isWhole() && (only.request.alone || !batcher.isMerging())) {
+    if (only != null && only.isWhole() && (only.request.alone || !dispatcher.isMerging())) {
       only.succeed(outputs, nanos);
       return;
     }
     String obstacle = Rows.whyNotSplittable(outputs, rows);
     if (obstacle != null) {
-      batcher.stopMerging(obstacle);
+      dispatcher.stopMerging(obstacle);
       answerUnsplit(batch, only, outputs, obstacle);
       return;
     }
@@ -201,7 +210,9 @@ final class BatchRunner implements Runnable {
     if (only != null) {
       only.fail(
           new InferenceException(
-              ErrorCode.INVALID_ARGUMENT, batcher.tooLarge(only.request.rows) + ": " + obstacle));
+              ErrorCode.INVALID_ARGUMENT,
+              "the request has %d rows, more than one batch takes, and its outputs cannot be joined: %s"
+                  .formatted(only.request.rows, obstacle)));
       return;
     }
     for (Part part : batch) {

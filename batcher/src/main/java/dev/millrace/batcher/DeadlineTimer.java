@@ -21,7 +21,7 @@ final class DeadlineTimer implements AutoCloseable {
   private final Condition wake;
   private final RequestQueue queue;
   private final Ticker ticker;
-  private final Batcher batcher;
+  private final Dispatcher dispatcher;
   private final DeadlineHeap heap = new DeadlineHeap();
   private @Nullable Thread thread;
   private boolean closed;
@@ -33,13 +33,13 @@ final class DeadlineTimer implements AutoCloseable {
   private long wakeNanos;
 
   DeadlineTimer(
-      String name, ReentrantLock lock, RequestQueue queue, Ticker ticker, Batcher batcher) {
+      Dispatcher dispatcher, String name, ReentrantLock lock, RequestQueue queue, Ticker ticker) {
     this.name = name;
     this.lock = lock;
     this.wake = lock.newCondition();
     this.queue = queue;
     this.ticker = ticker;
-    this.batcher = batcher;
+    this.dispatcher = dispatcher;
   }
 
   /** Under the lock. */
@@ -72,7 +72,7 @@ final class DeadlineTimer implements AutoCloseable {
           wake.awaitUninterruptibly();
         } else {
           wakeNanos = earliest.deadline.nanos();
-          Batcher.await(wake, earliest.deadline.remaining(ticker.nanos()));
+          Dispatcher.await(wake, earliest.deadline.remaining(ticker.nanos()));
         }
         resting = false;
       } finally {
@@ -101,8 +101,8 @@ final class DeadlineTimer implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    waiting.forEach(batcher::answerDropped);
-    running.forEach(batcher::answerLate);
+    waiting.forEach(dispatcher::answerDropped);
+    running.forEach(dispatcher::answerLate);
   }
 
   boolean isCurrentThread() {

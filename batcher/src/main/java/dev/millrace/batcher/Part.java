@@ -75,7 +75,7 @@ final class Part {
     if (request.pieces == null) {
       request.inputs.close();
     } else {
-      request.batcher.withdraw(request);
+      request.dispatcher.withdraw(request);
       request.pieces.failed();
     }
   }

@@ -46,7 +46,7 @@ public final class Reply extends CompletableFuture<TensorMap> {
   @Override
   public boolean cancel(boolean mayInterruptIfRunning) {
     if (!isDone()) {
-      request.batcher.cancel(request);
+      request.dispatcher.cancel(request);
     }
     return super.cancel(mayInterruptIfRunning);
   }

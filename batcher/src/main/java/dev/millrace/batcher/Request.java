@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * by the batcher's lock. All else is constant.
  */
 final class Request {
-  final Batcher batcher;
+  final Dispatcher dispatcher;
   final BatchKey key;
   final TensorMap inputs;
   final List<String> requestedOutputs;
@@ -52,7 +52,7 @@ final class Request {
   int heapIndex = -1;
 
   Request(
-      Batcher batcher,
+      Dispatcher dispatcher,
       BatchKey key,
       TensorMap inputs,
       List<String> requestedOutputs,
@@ -61,7 +61,7 @@ final class Request {
       int rows,
       boolean alone,
       boolean oversized) {
-    this.batcher = batcher;
+    this.dispatcher = dispatcher;
     this.key = key;
     this.inputs = inputs;
     this.requestedOutputs = requestedOutputs;
@@ -113,7 +113,7 @@ final class Request {
     String what = failure instanceof OutOfMemoryError ? "ran out of memory" : "failed";
     return new InferenceException(
         ErrorCode.INTERNAL,
-        "model '%s' %s while running the request".formatted(batcher.name(), what),
+        "model '%s' %s while running the request".formatted(dispatcher.name(), what),
         failure);
   }
 }
