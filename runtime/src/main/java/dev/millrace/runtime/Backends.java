@@ -52,7 +52,7 @@ public final class Backends {
     if (jars.isEmpty()) {
       return backends;
     }
-    PluginClassLoader loader = PluginClassLoader.of(jars, Backends.class.getClassLoader());
+    PluginClassLoader loader = PluginClassLoader.of(plugin, jars, Backends.class.getClassLoader());
     Thread thread = Thread.currentThread();
     ClassLoader before = thread.getContextClassLoader();
     thread.setContextClassLoader(loader);

@@ -32,7 +32,7 @@ final class PluginClassLoader extends URLClassLoader {
   }
 
   /** Never closed: backends live as long as the process. */
-  static PluginClassLoader of(List<Path> jars, ClassLoader server) {
+  static PluginClassLoader of(Path plugin, List<Path> jars, ClassLoader server) {
     URL[] urls = new URL[jars.size()];
     for (int i = 0; i < urls.length; i++) {
       try {
@@ -41,8 +41,7 @@ final class PluginClassLoader extends URLClassLoader {
         throw new IllegalArgumentException("not a jar: " + jars.get(i), e);
       }
     }
-    Path directory = jars.getFirst().toAbsolutePath().getParent();
-    return new PluginClassLoader(String.valueOf(directory.getFileName()), urls, server);
+    return new PluginClassLoader(String.valueOf(plugin.getFileName()), urls, server);
   }
 
   @Override
