@@ -1,5 +1,7 @@
 package dev.millrace.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.ModelId;
 import dev.millrace.batcher.BatchListener;
@@ -9,8 +11,10 @@ import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.Timer;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
@@ -23,8 +27,8 @@ import org.jspecify.annotations.Nullable;
 final class ModelMeters implements BatchListener {
   private final List<Meter> registered = new ArrayList<>();
   private final Counter ok;
-  private final Counter[] failed;
-  private final Counter[] shed;
+  private final Map<ErrorCode, Counter> failed = new EnumMap<>(ErrorCode.class);
+  private final Map<ShedReason, Counter> shed = new EnumMap<>(ShedReason.class);
   private final Counter inFlightLimit;
   private final Timer duration;
   private final Timer queue;
@@ -43,15 +47,11 @@ final class ModelMeters implements BatchListener {
     String name = id.name();
     String version = id.version();
     ok = counter(meters, Metric.REQUESTS, name, version, "ok");
-    ErrorCode[] codes = ErrorCode.values();
-    failed = new Counter[codes.length];
-    for (ErrorCode code : codes) {
-      failed[code.ordinal()] = counter(meters, Metric.REQUESTS, name, version, label(code));
+    for (ErrorCode code : ErrorCode.values()) {
+      failed.put(code, counter(meters, Metric.REQUESTS, name, version, label(code)));
     }
-    ShedReason[] reasons = ShedReason.values();
-    shed = new Counter[reasons.length];
-    for (ShedReason reason : reasons) {
-      shed[reason.ordinal()] = counter(meters, Metric.SHEDS, name, version, label(reason));
+    for (ShedReason reason : ShedReason.values()) {
+      shed.put(reason, counter(meters, Metric.SHEDS, name, version, label(reason)));
     }
     inFlightLimit = counter(meters, Metric.SHEDS, name, version, "in_flight_limit");
     duration = keep(meters.timer(Metric.REQUEST_DURATION, name, version));
@@ -119,7 +119,8 @@ final class ModelMeters implements BatchListener {
 
   /** A request was answered; {@code error} is null if it succeeded. */
   void answered(@Nullable ErrorCode error, long nanos) {
-    (error == null ? ok : failed[error.ordinal()]).increment();
+    Counter outcome = error == null ? ok : failed.get(error);
+    requireNonNull(outcome).increment();
     duration.record(nanos, TimeUnit.NANOSECONDS);
   }
 
@@ -159,6 +160,6 @@ final class ModelMeters implements BatchListener {
 
   @Override
   public void requestShed(ShedReason reason) {
-    shed[reason.ordinal()].increment();
+    requireNonNull(shed.get(reason)).increment();
   }
 }
