@@ -59,8 +59,7 @@ class ModelRegistryTest {
 
   private static void assertRefused(Runnable call, ErrorCode code, String message) {
     assertThatThrownBy(call::run)
-        .isInstanceOfSatisfying(
-            InferenceException.class, e -> assertThat(e.code()).isEqualTo(code))
+        .isInstanceOfSatisfying(InferenceException.class, e -> assertThat(e.code()).isEqualTo(code))
         .hasMessage(message);
   }
 
@@ -229,7 +228,9 @@ class ModelRegistryTest {
     server.models().load("bad", Map.of()).join();
     server.models().load("worse", Map.of()).join();
     assertThat(server.isReady()).isTrue();
-    assertThat(server.models().index()).extracting(ModelStatus::state).containsOnly(ModelState.READY);
+    assertThat(server.models().index())
+        .extracting(ModelStatus::state)
+        .containsOnly(ModelState.READY);
   }
 
   @Test
@@ -273,8 +274,7 @@ class ModelRegistryTest {
     Path real = root.resolve("real");
     Trees.write(real, "a.fake", "1");
     Path link = root.resolve("models");
-    ModelServer server =
-        server(RuntimeConfig.of(link).withModelWait(Duration.ofSeconds(30)));
+    ModelServer server = server(RuntimeConfig.of(link).withModelWait(Duration.ofSeconds(30)));
     Thread loader = Thread.startVirtualThread(() -> server.models().loadAll(LoadListener.NONE));
     Await.until("it waits", () -> loader.getState() == Thread.State.TIMED_WAITING);
     assertThat(server.isReady()).isFalse();
@@ -392,18 +392,16 @@ class ModelRegistryTest {
     List<Thread> clients = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
       clients.add(
-          Thread.startVirtualThread(
-              () -> {
-                while (!stop.get() && failures.isEmpty()) {
-                  try {
-                    assertThat(Requests.y(server.infer(Requests.of("m", 1, 2))))
-                        .containsExactly(2, 4);
-                    answered.incrementAndGet();
-                  } catch (Throwable e) {
-                    failures.add(e);
-                  }
-                }
-              }));
+          Thread.startVirtualThread(() -> {
+            while (!stop.get() && failures.isEmpty()) {
+              try {
+                assertThat(Requests.y(server.infer(Requests.of("m", 1, 2)))).containsExactly(2, 4);
+                answered.incrementAndGet();
+              } catch (Throwable e) {
+                failures.add(e);
+              }
+            }
+          }));
     }
     for (int i = 0; i < 50; i++) {
       server.models().load("m", Map.of()).get(10, TimeUnit.SECONDS);
