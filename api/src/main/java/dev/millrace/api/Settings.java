@@ -67,6 +67,11 @@ public final class Settings {
     return values.get(key);
   }
 
+  /** Whatever is under {@code key}, as the reader gave it. */
+  public Optional<Object> value(String key) {
+    return Optional.ofNullable(get(key));
+  }
+
   /** The text, number or truth value under {@code key}, as text. */
   public Optional<String> string(String key) {
     Object value = get(key);
