@@ -7,6 +7,7 @@ import dev.millrace.api.ModelMetadata;
  * The right to use a loaded version: it is not freed before the lease is closed, even if it is
  * unloaded or replaced meanwhile. Whoever took it closes it; from any thread.
  */
+@SuppressWarnings({"DoNotCallSuggester", "DoNotCall"}) // bodies follow
 public final class ModelLease implements AutoCloseable {
   ModelLease() {}
 

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
 /** What is loaded now. Thread-safe. */
+@SuppressWarnings({"DoNotCallSuggester", "DoNotCall"}) // bodies follow
 public final class ModelRegistry {
   ModelRegistry() {}
 

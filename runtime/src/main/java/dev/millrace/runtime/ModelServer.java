@@ -14,6 +14,7 @@ import java.util.concurrent.CompletableFuture;
  * A model server without a network: what the front ends call, and what a Java program embeds.
  * Thread-safe.
  */
+@SuppressWarnings({"DoNotCallSuggester", "DoNotCall"}) // bodies follow
 public final class ModelServer implements AutoCloseable {
   private ModelServer() {}
 
