@@ -18,11 +18,9 @@ final class InferAnswer extends Answer<InferenceResponse> {
    */
   private static final int SENT_IN_PLACE = 16 << 10;
 
-  private final V2ResponseWriter writer;
   private final OutputEncoding encoding;
 
-  InferAnswer(V2ResponseWriter writer, OutputEncoding encoding) {
-    this.writer = writer;
+  InferAnswer(OutputEncoding encoding) {
     this.encoding = encoding;
   }
 
@@ -45,7 +43,7 @@ final class InferAnswer extends Answer<InferenceResponse> {
     List<ByteBuf> inPlace;
     int jsonSize;
     try {
-      writer.write(response, encoding, body);
+      V2ResponseWriter.write(response, encoding, body);
       jsonSize = body.readableBytes();
       inPlace = appendBinary(response.outputs(), body);
     } catch (RuntimeException e) {
