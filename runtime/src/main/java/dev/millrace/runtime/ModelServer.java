@@ -1,5 +1,6 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Ticker;
@@ -8,15 +9,52 @@ import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.Transformer;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A model server without a network: what the front ends call, and what a Java program embeds.
  * Thread-safe.
  */
-@SuppressWarnings({"DoNotCallSuggester", "DoNotCall"}) // bodies follow
 public final class ModelServer implements AutoCloseable {
-  private ModelServer() {}
+  private static final Logger LOG = LoggerFactory.getLogger(ModelServer.class);
+
+  private final RuntimeConfig config;
+  private final Steps steps;
+  private final Meters meters;
+  private final Ticker ticker;
+  private final Admission admission;
+  private final ModelRegistry registry;
+  private final String idPrefix = Integer.toHexString(new Random().nextInt()) + "-";
+  private final AtomicLong ids = new AtomicLong();
+  private final AtomicBoolean isClosed = new AtomicBoolean();
+  private volatile boolean isDraining;
+
+  private ModelServer(
+      RuntimeConfig config,
+      List<Backend> backends,
+      Steps steps,
+      MeterRegistry registry,
+      Ticker ticker) {
+    this.config = config;
+    this.steps = steps;
+    this.meters = new Meters(registry);
+    this.ticker = ticker;
+    this.admission = new Admission(config.maxInFlightRequests(), config.maxInFlightBytes());
+    this.registry =
+        new ModelRegistry(
+            config,
+            new ModelRepository(config.models(), backends),
+            new ModelLoader(config.processors(), steps, meters, ticker),
+            meters,
+            ticker);
+    meters.gauge(Metric.REQUESTS_IN_FLIGHT, admission, Admission::requests);
+    meters.gauge(Metric.MEMORY_IN_FLIGHT, admission, Admission::bytes);
+  }
 
   /** A server that has not loaded anything yet: see {@link ModelRegistry#loadAll}. */
   public static ModelServer create(
@@ -37,58 +75,100 @@ public final class ModelServer implements AutoCloseable {
       List<InferenceLogger> loggers,
       MeterRegistry meters,
       Ticker ticker) {
-    throw new UnsupportedOperationException();
+    return new ModelServer(config, backends, new Steps(transformers, loggers), meters, ticker);
   }
 
   /** What is loaded. */
   public ModelRegistry models() {
-    throw new UnsupportedOperationException();
+    return registry;
   }
 
   /**
    * Takes a request through the pipeline of its model.
    *
    * <p>Always takes the request over, and throws nothing: every failure completes the future with
-   * an {@link dev.millrace.api.InferenceException}. Cancelling the future cancels the inference.
+   * an {@link InferenceException}. Cancelling the future cancels the inference. A response has the
+   * request's id, or one made up if that is empty.
    *
    * @return completes on a runner, a timer, a virtual thread or the caller's own; the response
    *     belongs to whoever receives it
    */
   public CompletableFuture<InferenceResponse> infer(InferenceRequest request) {
-    throw new UnsupportedOperationException();
+    long start = ticker.nanos();
+    LoadedModel model;
+    try {
+      if (isClosed.get()) { // rather than that its models are gone
+        throw InferenceException.unavailable("the server is shutting down");
+      }
+      model = registry.acquire(request.model());
+    } catch (InferenceException e) {
+      request.close();
+      return CompletableFuture.failedFuture(e);
+    }
+    long bytes = request.inputs().byteSize();
+    try {
+      admission.enter(bytes);
+    } catch (InferenceException e) {
+      request.close();
+      model.pipeline().meters().shedByInFlightLimit();
+      model.pipeline().meters().answered(e.code(), ticker.nanos() - start);
+      model.release();
+      return CompletableFuture.failedFuture(e);
+    }
+    String id =
+        request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
+    Inference inference = new Inference(model, admission, bytes, id, start);
+    inference.start(request);
+    return inference;
   }
 
   /** Whether the process is able to answer at all; does not depend on any model. */
   public boolean isLive() {
-    throw new UnsupportedOperationException();
+    return !isClosed.get();
   }
 
   /** Whether all models asked for at the start serve, and the server is not about to stop. */
   public boolean isReady() {
-    throw new UnsupportedOperationException();
+    return !isDraining && !isClosed.get() && registry.isReady();
   }
 
   /** Where the measurements go. */
   public MeterRegistry meters() {
-    throw new UnsupportedOperationException();
+    return meters.registry();
   }
 
   /** Requests that are taken over and not answered. */
   public int requestsInFlight() {
-    throw new UnsupportedOperationException();
+    return admission.requests();
   }
 
   /** Makes the server not ready, for load balancers to see; requests are still served. */
   public void startDraining() {
-    throw new UnsupportedOperationException();
+    isDraining = true;
   }
 
   /**
-   * Refuses new requests, finishes the accepted ones, then unloads all models; blocks. A second
-   * call does nothing.
+   * Refuses new requests, finishes the accepted ones, then unloads all models; blocks, on each of
+   * the two at most for the configured drain time-out. A second call does nothing.
    */
   @Override
   public void close() {
-    throw new UnsupportedOperationException();
+    isDraining = true;
+    if (!isClosed.compareAndSet(false, true)) {
+      return;
+    }
+    admission.close();
+    try {
+      if (!admission.awaitDrained(config.drainTimeout())) {
+        LOG.warn(
+            "{} requests are still in flight after {} s",
+            admission.requests(),
+            config.drainTimeout().toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    registry.close(config.drainTimeout());
+    steps.close();
   }
 }
