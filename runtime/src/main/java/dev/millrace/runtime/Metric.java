@@ -174,6 +174,8 @@ public enum Metric {
   private final Type type;
   private final String unit;
   private final String help;
+
+  @SuppressWarnings("ImmutableEnumChecker") // made by List.of
   private final List<String> tags;
 
   Metric(String meterName, Type type, String unit, String help, String... tags) {

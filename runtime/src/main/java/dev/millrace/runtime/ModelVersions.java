@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -42,12 +43,12 @@ final class ModelVersions {
     }
   }
 
-  private final TreeMap<String, Slot> slots;
+  private final SortedMap<String, Slot> slots;
 
   /** The newest that is ready. */
   private final @Nullable LoadedModel latest;
 
-  private ModelVersions(TreeMap<String, Slot> slots) {
+  private ModelVersions(SortedMap<String, Slot> slots) {
     this.slots = slots;
     LoadedModel newest = null;
     for (Slot slot : slots.values()) {
@@ -58,7 +59,7 @@ final class ModelVersions {
 
   /** These versions with some changed or added. */
   ModelVersions with(Map<String, Slot> changes) {
-    TreeMap<String, Slot> changed = new TreeMap<>(slots);
+    SortedMap<String, Slot> changed = new TreeMap<>(slots);
     changed.putAll(changes);
     if (changed.size() > 1) {
       changed.remove("");
