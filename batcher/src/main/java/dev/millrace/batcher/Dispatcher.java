@@ -238,6 +238,7 @@ final class Dispatcher {
   }
 
   /** Waits for a signal; an interrupt, which nobody sends on purpose, ends it early. */
+  @SuppressWarnings("WaitNotInLoop") // the callers look again what there is to do
   static void await(Condition condition, long nanos) {
     try {
       long _ = condition.awaitNanos(nanos);

@@ -18,7 +18,7 @@ final class Pieces {
   private final TensorMap inputs;
 
   /** Per input, the byte at which each row starts, and the end; null if all rows are as long. */
-  private final int @Nullable [][] rowStarts;
+  private final int[] @Nullable [] rowStarts;
 
   /** By first row. */
   private final TreeMap<Integer, TensorMap> outputs = new TreeMap<>();
