@@ -107,7 +107,7 @@ final class CommandSpecs {
         if (setting.group() != group) {
           continue;
         }
-        boolean hidden = !shown.contains(group) || setting == ServerSettings.MODEL;
+        boolean hidden = !shown.contains(group) || setting.equals(ServerSettings.MODEL);
         String description =
             "%s Default: %s.".formatted(setting.description(), setting.fallbackText());
         OptionSpec option =

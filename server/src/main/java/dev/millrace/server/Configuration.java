@@ -90,7 +90,7 @@ final class Configuration {
   /** What somebody said of the setting. */
   @SuppressWarnings("unchecked") // resolve() put there what the setting's own reader returned
   <T> Optional<T> find(Setting<T> setting) {
-    return Optional.ofNullable((Value) values.get(setting)).map(value -> (T) value.value());
+    return Optional.ofNullable(values.get(setting)).map(value -> (T) value.value());
   }
 
   /** What holds for the setting, which is one with a fixed default. */

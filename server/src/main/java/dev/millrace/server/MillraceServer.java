@@ -12,6 +12,7 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -171,8 +172,8 @@ public final class MillraceServer implements AutoCloseable {
       return true;
     }
     models.startDraining();
-    http.shutdown();
-    boolean finished = transport.close(config.gracePeriod());
+    CompletableFuture<Void> answered = http.shutdown();
+    boolean finished = transport.close(config.gracePeriod()) && answered.isDone();
     closeParts();
     return finished;
   }

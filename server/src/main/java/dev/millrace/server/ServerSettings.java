@@ -293,6 +293,10 @@ final class ServerSettings {
   /** All settings, by group. */
   static final List<Setting<?>> ALL = List.copyOf(TABLE);
 
+  /** Where KServe and SageMaker mount a model: served if nothing else is named. */
+  static final List<Path> DEFAULT_PLACES =
+      List.of(Path.of("/mnt/models"), Path.of("/opt/ml/model"));
+
   private ServerSettings() {}
 
   /** The setting of that key. */
@@ -304,10 +308,6 @@ final class ServerSettings {
     }
     return Optional.empty();
   }
-
-  /** The paths that {@link #MODEL} holds when it is a default. */
-  static final List<Path> DEFAULT_PLACES =
-      List.of(Path.of("/mnt/models"), Path.of("/opt/ml/model"));
 
   private static <T> Setting<T> fixed(
       String key, Group group, ValueType<T> type, T fallback, String description) {
