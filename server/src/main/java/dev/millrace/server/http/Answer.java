@@ -1,5 +1,7 @@
 package dev.millrace.server.http;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BiConsumer;
@@ -36,7 +38,7 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
   public final void accept(@Nullable T value, @Nullable Throwable thrown) {
     result = value;
     failure = thrown;
-    HttpExchange waiting = java.util.Objects.requireNonNull(exchange);
+    HttpExchange waiting = requireNonNull(exchange);
     if (waiting.eventLoop().inEventLoop()) {
       run();
       return;
@@ -53,7 +55,7 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
   @Override
   @SuppressWarnings("NullAway") // the result of a Void future is null
   public final void run() {
-    HttpExchange waiting = java.util.Objects.requireNonNull(exchange);
+    HttpExchange waiting = requireNonNull(exchange);
     if (failure != null) {
       waiting.fail(failure);
     } else if (waiting.isAborted()) {

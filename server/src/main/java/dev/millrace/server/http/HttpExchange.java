@@ -408,7 +408,7 @@ public final class HttpExchange implements Runnable {
     return size;
   }
 
-  /** Writes the head before the first part. */
+  /** The first part with the head before it. */
   ByteBuf head(ResponseHead head) {
     boolean http10 = request != null && request.protocolVersion().minorVersion() == 0;
     head.begin(status)
@@ -425,10 +425,6 @@ public final class HttpExchange implements Runnable {
 
   boolean isHead() {
     return request != null && request.method().equals(HttpMethod.HEAD);
-  }
-
-  ByteBuf responseBody() {
-    return responseBody;
   }
 
   List<ByteBuf> tail() {

@@ -3,6 +3,7 @@ package dev.millrace.server.http;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.util.concurrent.FastThreadLocal;
 import java.nio.ByteBuffer;
 
@@ -32,7 +33,7 @@ public final class JsonWriter {
 
   private final StringBuilder decimal = new StringBuilder(LONGEST);
   private int length;
-  private ByteBuf out = io.netty.buffer.Unpooled.EMPTY_BUFFER;
+  private ByteBuf out = Unpooled.EMPTY_BUFFER;
 
   /** Whether the next value or name needs a comma before it. */
   private boolean comma;
@@ -51,7 +52,7 @@ public final class JsonWriter {
   /** Brings everything written to the buffer. */
   public void finish() {
     flush();
-    out = io.netty.buffer.Unpooled.EMPTY_BUFFER;
+    out = Unpooled.EMPTY_BUFFER;
   }
 
   private void flush() {
@@ -122,21 +123,21 @@ public final class JsonWriter {
       if (c < 0x80) {
         ascii((byte) c);
       } else if (c < 0x800) {
-        pending[length++] = (byte) (0xC0 | c >> 6);
-        pending[length++] = (byte) (0x80 | c & 0x3F);
+        pending[length++] = (byte) (0xC0 | (c >> 6));
+        pending[length++] = (byte) (0x80 | (c & 0x3F));
       } else if (Character.isHighSurrogate(c)
           && i + 1 < text.length()
           && Character.isLowSurrogate(text.charAt(i + 1))) {
         int point = Character.toCodePoint(c, text.charAt(++i));
-        pending[length++] = (byte) (0xF0 | point >> 18);
-        pending[length++] = (byte) (0x80 | point >> 12 & 0x3F);
-        pending[length++] = (byte) (0x80 | point >> 6 & 0x3F);
-        pending[length++] = (byte) (0x80 | point & 0x3F);
+        pending[length++] = (byte) (0xF0 | (point >> 18));
+        pending[length++] = (byte) (0x80 | (point >> 12 & 0x3F));
+        pending[length++] = (byte) (0x80 | (point >> 6 & 0x3F));
+        pending[length++] = (byte) (0x80 | (point & 0x3F));
       } else {
         char shown = Character.isSurrogate(c) ? '\uFFFD' : c;
-        pending[length++] = (byte) (0xE0 | shown >> 12);
-        pending[length++] = (byte) (0x80 | shown >> 6 & 0x3F);
-        pending[length++] = (byte) (0x80 | shown & 0x3F);
+        pending[length++] = (byte) (0xE0 | (shown >> 12));
+        pending[length++] = (byte) (0x80 | (shown >> 6 & 0x3F));
+        pending[length++] = (byte) (0x80 | (shown & 0x3F));
       }
     }
     reserve(1);

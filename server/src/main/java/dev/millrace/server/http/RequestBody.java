@@ -81,7 +81,7 @@ final class RequestBody {
 
   private int padding(ByteBuf grown) {
     long start = grown.hasMemoryAddress() ? grown.memoryAddress() : 0;
-    return (int) (-(start + headerLength) & ALIGNMENT - 1);
+    return (int) (-(start + headerLength) & (ALIGNMENT - 1));
   }
 
   /** The body, now the caller's; null if it is empty. */

@@ -3,6 +3,7 @@ package dev.millrace.server.http;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.AsciiString;
 import java.util.Arrays;
@@ -119,17 +120,22 @@ final class ResponseHead {
   }
 
   /**
-   * Ends the head and puts it before {@code body}.
+   * Ends the head and puts it before {@code body}, which is taken over.
    *
-   * @return {@code body} with the head, if there was room; else a buffer with the head alone
+   * @return a buffer with both, {@code body} itself if it has the room
    */
   ByteBuf before(ByteBuf body) {
     add(END_OF_LINE);
-    if (body.readerIndex() >= length && body.refCnt() == 1) {
+    if (body.readerIndex() >= length) {
       int start = body.readerIndex() - length;
-      body.setBytes(start, bytes, 0, length);
-      return body.readerIndex(start);
+      return body.setBytes(start, bytes, 0, length).readerIndex(start);
     }
-    return body.alloc().directBuffer(length).writeBytes(bytes, 0, length);
+    ByteBuf head = body.alloc().directBuffer(length).writeBytes(bytes, 0, length);
+    return Unpooled.wrappedBuffer(head, body);
+  }
+
+  /** Bytes of the head that was ended last. */
+  int length() {
+    return length;
   }
 }

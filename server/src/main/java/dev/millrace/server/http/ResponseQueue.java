@@ -7,7 +7,6 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.util.concurrent.GenericFutureListener;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -105,21 +104,17 @@ final class ResponseQueue {
     if (connection.isDraining() && connection.receiver().isComplete(exchange)) {
       exchange.closing();
     }
-    ByteBuf body = exchange.responseBody();
-    int bodyStart = body.readerIndex();
     ByteBuf start = exchange.head(head);
     exchange.measure(unrouted);
     unflushed = true;
     ChannelFuture sent;
     if (exchange.isHead()) {
-      sent = sendHead(context, exchange, start, bodyStart);
-    } else {
-      List<ByteBuf> tail = exchange.tail();
+      start.writerIndex(start.readerIndex() + head.length());
+      exchange.tail().forEach(ByteBuf::release);
       sent = context.write(start);
-      if (start != body) {
-        sent = context.write(body);
-      }
-      for (ByteBuf part : tail) {
+    } else {
+      sent = context.write(start);
+      for (ByteBuf part : exchange.tail()) {
         sent = context.write(part);
       }
     }
@@ -132,18 +127,6 @@ final class ResponseQueue {
     }
   }
 
-  /** Sends the head alone, and frees the rest. */
-  private static ChannelFuture sendHead(
-      ChannelHandlerContext context, HttpExchange exchange, ByteBuf start, int bodyStart) {
-    if (start == exchange.responseBody()) {
-      start.writerIndex(bodyStart);
-    } else {
-      exchange.responseBody().release();
-    }
-    exchange.tail().forEach(ByteBuf::release);
-    return context.write(start);
-  }
-
   /**
    * Closes after the last answer. If the client is still sending, closing at once would reset the
    * connection and take the answer away from it: its side is only shut first.
@@ -154,10 +137,11 @@ final class ResponseQueue {
         done -> {
           if (linger && done.channel() instanceof DuplexChannel duplex) {
             var _ = duplex.shutdownOutput();
-            var _ =
-                duplex
-                    .eventLoop()
-                    .schedule(() -> duplex.close(), LINGER_SECONDS, TimeUnit.SECONDS);
+            Runnable cutOff =
+                () -> {
+                  var _ = duplex.close();
+                };
+            var _ = duplex.eventLoop().schedule(cutOff, LINGER_SECONDS, TimeUnit.SECONDS);
           } else {
             var _ = done.channel().close();
           }
