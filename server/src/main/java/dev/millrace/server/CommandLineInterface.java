@@ -55,9 +55,7 @@ final class CommandLineInterface {
 
   private static List<Backend> installedBackends() {
     String home = System.getProperty("millrace.home");
-    return home == null
-        ? Backends.onClassPath()
-        : Backends.inDirectory(Path.of(home, "backends"));
+    return home == null ? Backends.onClassPath() : Backends.inDirectory(Path.of(home, "backends"));
   }
 
   /** Runs the command that {@code raw} spells, and returns the exit code. */
@@ -67,11 +65,10 @@ final class CommandLineInterface {
     commandLine
         .getSubcommands()
         .values()
-        .forEach(
-            command ->
-                command.getCommandSpec().options().stream()
-                    .filter(option -> option.arity().max() > 0)
-                    .forEach(option -> flags.addAll(List.of(option.names()))));
+        .forEach(command ->
+            command.getCommandSpec().options().stream()
+                .filter(option -> option.arity().max() > 0)
+                .forEach(option -> flags.addAll(List.of(option.names()))));
     Arguments arguments = Arguments.of(raw, flags);
     try {
       ParseResult result = commandLine.parseArgs(arguments.list().toArray(String[]::new));
@@ -144,10 +141,7 @@ final class CommandLineInterface {
     ConfigurationReader reader = new ConfigurationReader(configuration);
     try {
       new InspectCommand(
-              reader.runtime(),
-              configuration.get(ServerSettings.HTTP_PORT),
-              backends.get(),
-              out)
+              reader.runtime(), configuration.get(ServerSettings.HTTP_PORT), backends.get(), out)
           .run();
       return OK;
     } catch (StartException e) {
@@ -166,8 +160,7 @@ final class CommandLineInterface {
         System.getProperty("os.name"),
         System.getProperty("os.arch"));
     for (Backend backend : backends.get()) {
-      out.printf(
-          "backend %s: %s on %s%n", backend.name(), backend.modelFiles(), backend.devices());
+      out.printf("backend %s: %s on %s%n", backend.name(), backend.modelFiles(), backend.devices());
     }
     return OK;
   }

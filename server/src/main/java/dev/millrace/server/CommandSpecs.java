@@ -30,7 +30,10 @@ final class CommandSpecs {
             .addSubcommand("serve", serve())
             .addSubcommand("inspect", inspect())
             .addSubcommand("version", version());
-    millrace.usageMessage().description("Serves models over REST and gRPC.").synopsisSubcommandLabel("COMMAND");
+    millrace
+        .usageMessage()
+        .description("Serves models over REST and gRPC.")
+        .synopsisSubcommandLabel("COMMAND");
     return millrace;
   }
 
@@ -110,8 +113,7 @@ final class CommandSpecs {
         boolean hidden = !shown.contains(group) || setting.equals(ServerSettings.MODEL);
         String description =
             "%s Default: %s.".formatted(setting.description(), setting.fallbackText());
-        OptionSpec option =
-            text(setting.key(), setting.type().syntax(), hidden, plain(description));
+        OptionSpec option = text(setting.key(), setting.type().label(), hidden, plain(description));
         if (hidden) {
           command.addOption(option);
         } else {
@@ -134,12 +136,11 @@ final class CommandSpecs {
         .build();
   }
 
-  private static OptionSpec text(
-      String key, String syntax, boolean hidden, String description) {
+  private static OptionSpec text(String key, String label, boolean hidden, String description) {
     return OptionSpec.builder("--" + key)
         .type(String.class)
         .arity("1")
-        .paramLabel("<" + syntax + ">")
+        .paramLabel("<" + label + ">")
         .hidden(hidden)
         .description(description)
         .build();

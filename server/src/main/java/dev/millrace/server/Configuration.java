@@ -24,8 +24,7 @@ final class Configuration {
   private final List<String> warnings;
   private final Optional<Path> file;
 
-  private Configuration(
-      Map<Setting<?>, Value> values, List<String> warnings, Optional<Path> file) {
+  private Configuration(Map<Setting<?>, Value> values, List<String> warnings, Optional<Path> file) {
     this.values = values;
     this.warnings = warnings;
     this.file = file;
@@ -135,11 +134,10 @@ final class Configuration {
     Value given = values.get(setting);
     return find(setting)
         .or(setting::fallback)
-        .map(
-            value ->
-                setting.key()
-                    + "="
-                    + setting.type().writer().apply(value)
-                    + (given == null ? "" : " (" + given.origin() + ")"));
+        .map(value ->
+            setting.key()
+                + "="
+                + setting.type().writer().apply(value)
+                + (given == null ? "" : " (" + given.origin() + ")"));
   }
 }

@@ -61,22 +61,21 @@ final class Environment {
         ServerSettings.ALL.stream().map(Setting::variable).collect(Collectors.toSet());
     List<String> warnings = new ArrayList<>();
     new TreeMap<>(variables)
-        .forEach(
-            (name, value) -> {
-              if (name.startsWith(PREFIX)
-                  && !known.contains(name)
-                  && !OTHERS.contains(name)
-                  && !SERVICE_LINK.matcher(name).matches()
-                  && !SERVICE_ADDRESS.matcher(value).matches()) {
-                warnings.add(
-                    "ignored environment variable "
-                        + name
-                        + ": no such setting"
-                        + Settings.nearest(name, known)
-                            .map(nearest -> "; did you mean " + nearest + "?")
-                            .orElse(""));
-              }
-            });
+        .forEach((name, value) -> {
+          if (name.startsWith(PREFIX)
+              && !known.contains(name)
+              && !OTHERS.contains(name)
+              && !SERVICE_LINK.matcher(name).matches()
+              && !SERVICE_ADDRESS.matcher(value).matches()) {
+            warnings.add(
+                "ignored environment variable "
+                    + name
+                    + ": no such setting"
+                    + Settings.nearest(name, known)
+                        .map(nearest -> "; did you mean " + nearest + "?")
+                        .orElse(""));
+          }
+        });
     return warnings;
   }
 
@@ -86,14 +85,12 @@ final class Environment {
    */
   Optional<String> configFile() {
     return get(CONFIG)
-        .or(
-            () ->
-                get("CONFIG_FILE_PATH")
-                    .filter(
-                        path -> {
-                          String name = path.toLowerCase(Locale.ROOT);
-                          return name.endsWith(".yaml") || name.endsWith(".yml");
-                        }));
+        .or(() ->
+            get("CONFIG_FILE_PATH")
+                .filter(path -> {
+                  String name = path.toLowerCase(Locale.ROOT);
+                  return name.endsWith(".yaml") || name.endsWith(".yml");
+                }));
   }
 
   /** What the platform's variables and mounts amount to, below any configuration. */

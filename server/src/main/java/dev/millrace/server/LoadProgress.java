@@ -52,9 +52,8 @@ final class LoadProgress implements LoadListener {
   /** Says what is still being loaded. */
   synchronized void tell() {
     long now = System.nanoTime();
-    running.forEach(
-        (model, start) ->
-            log.info("Still loading {}, for {} s", model, (now - start) / 1_000_000_000L));
+    running.forEach((model, start) ->
+        log.info("Still loading {}, for {} s", model, (now - start) / 1_000_000_000L));
   }
 
   /** How many versions were loaded. */
@@ -70,11 +69,10 @@ final class LoadProgress implements LoadListener {
   /** All that failed, in one line; empty if nothing did. */
   synchronized String failureLine() {
     return failed.entrySet().stream()
-        .map(
-            entry ->
-                entry.getValue().contains(entry.getKey())
-                    ? entry.getValue()
-                    : entry.getKey() + ": " + entry.getValue())
+        .map(entry ->
+            entry.getValue().contains(entry.getKey())
+                ? entry.getValue()
+                : entry.getKey() + ": " + entry.getValue())
         .collect(Collectors.joining("; "));
   }
 

@@ -90,7 +90,8 @@ final class LogLines extends EncoderBase<ILoggingEvent> {
   }
 
   private static String time(ILoggingEvent event) {
-    String time = Instant.ofEpochMilli(event.getTimeStamp()).truncatedTo(ChronoUnit.MILLIS).toString();
+    String time =
+        Instant.ofEpochMilli(event.getTimeStamp()).truncatedTo(ChronoUnit.MILLIS).toString();
     // Instant leaves the fraction out when it is zero.
     return time.length() == 24 ? time : time.substring(0, 19) + ".000Z";
   }

@@ -1,5 +1,6 @@
 package dev.millrace.server;
 
+import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
@@ -7,6 +8,7 @@ import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.v2.V2Routes;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
@@ -58,9 +60,14 @@ public final class MillraceServer implements AutoCloseable {
     this.loops = EventLoops.start(config.ioThreads());
     try {
       this.http =
-          new HttpFrontEnd(config.http(), List.of(new ServerRoutes(meters)), meters, workers);
-      this.transport =
-          Transport.bind(loops, config.transport(), http::install, new NoGrpc());
+          new HttpFrontEnd(
+              config.http(),
+              List.of(
+                  new ServerRoutes(meters),
+                  new V2Routes(models, config.name(), Version.text(), Ticker.system())),
+              meters,
+              workers);
+      this.transport = Transport.bind(loops, config.transport(), http::install, new NoGrpc());
     } catch (IOException | RuntimeException e) {
       closeParts();
       throw e;
@@ -185,5 +192,4 @@ public final class MillraceServer implements AutoCloseable {
     processMetrics.close();
     meters.close();
   }
-
 }

@@ -17,11 +17,11 @@ final class ModelPlaces {
   static ValueType<List<ModelPath>> type() {
     return new ValueType<>(
         "path",
+        "path, or a list",
         ModelPlaces::read,
         places ->
             places.stream()
-                .map(
-                    place -> place.name().map(name -> name + "=").orElse("") + place.path())
+                .map(place -> place.name().map(name -> name + "=").orElse("") + place.path())
                 .collect(Collectors.joining(",")));
   }
 

@@ -29,8 +29,7 @@ record SampleRequest(String path, String json, long zeros, boolean binaryOutput)
 
   /** A request for all outputs of the model. */
   static SampleRequest of(ModelMetadata model) {
-    boolean binaryOutput =
-        model.outputs().stream().anyMatch(output -> !isJson(output.dataType()));
+    boolean binaryOutput = model.outputs().stream().anyMatch(output -> !isJson(output.dataType()));
     StringWriter json = new StringWriter();
     long zeros = 0;
     try (JsonGenerator out = JSON.createGenerator(ObjectWriteContext.empty(), json)) {
@@ -50,8 +49,7 @@ record SampleRequest(String path, String json, long zeros, boolean binaryOutput)
       out.writeEndObject();
     }
     String name = URLEncoder.encode(model.id().name(), UTF_8).replace("+", "%20");
-    return new SampleRequest(
-        "/v2/models/" + name + "/infer", json.toString(), zeros, binaryOutput);
+    return new SampleRequest("/v2/models/" + name + "/infer", json.toString(), zeros, binaryOutput);
   }
 
   /** Writes one input, and returns how many bytes of it are not in the JSON. */

@@ -60,15 +60,14 @@ final class ServeCommand {
     Thread.ofPlatform()
         .name("millrace-start")
         .daemon()
-        .start(
-            () -> {
-              try {
-                server.load(progress);
-                loaded.complete(null);
-              } catch (RuntimeException | Error e) {
-                loaded.completeExceptionally(e);
-              }
-            });
+        .start(() -> {
+          try {
+            server.load(progress);
+            loaded.complete(null);
+          } catch (RuntimeException | Error e) {
+            loaded.completeExceptionally(e);
+          }
+        });
     CompletableFuture<Object> either = CompletableFuture.anyOf(loaded, stop.received());
     try {
       while (true) {
@@ -98,18 +97,22 @@ final class ServeCommand {
     if (progress.loaded() == 0) {
       throw new StartException(progress.failureLine(), null);
     }
-    progress.failures().forEach((model, reason) -> log.error("{} is not served: {}", model, reason));
+    progress
+        .failures()
+        .forEach((model, reason) -> log.error("{} is not served: {}", model, reason));
     String since =
         ProcessHandle.current()
             .info()
             .startInstant()
-            .map(start -> ", " + LoadProgress.seconds(Duration.between(start, Instant.now())) + " after the start")
+            .map(start ->
+                ", "
+                    + LoadProgress.seconds(Duration.between(start, Instant.now()))
+                    + " after the start")
             .orElse("");
     if (progress.failures().isEmpty()) {
       log.info("Ready{}: {}", since, addresses(server));
     } else {
-      log.warn(
-          "Serving what did load{}, but not ready: {}", since, addresses(server));
+      log.warn("Serving what did load{}, but not ready: {}", since, addresses(server));
     }
   }
 

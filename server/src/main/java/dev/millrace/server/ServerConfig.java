@@ -62,8 +62,7 @@ public record ServerConfig(
 
   /** This configuration on any free ports of the loopback interface. */
   public ServerConfig onFreePorts() {
-    return withTransport(
-        new TransportConfig("localhost", 0, 0, transport.detectionTimeout()));
+    return withTransport(new TransportConfig("localhost", 0, 0, transport.detectionTimeout()));
   }
 
   /** This configuration with other models. */

@@ -313,12 +313,7 @@ final class ServerSettings {
       String key, Group group, ValueType<T> type, T fallback, String description) {
     return add(
         new Setting<>(
-            key,
-            group,
-            type,
-            Optional.of(fallback),
-            type.writer().apply(fallback),
-            description));
+            key, group, type, Optional.of(fallback), type.writer().apply(fallback), description));
   }
 
   private static <T> Setting<T> open(

@@ -19,7 +19,9 @@ final class TerminationLog {
     this.file = file;
   }
 
-  /** Writes the reason, as its whole content; outside of a pod, where there is no such file, not. */
+  /**
+   * Writes the reason, as its whole content; outside of a pod, where there is no such file, not.
+   */
   void write(String reason) {
     if (!file.startsWith("/dev") || Files.exists(file)) {
       try {

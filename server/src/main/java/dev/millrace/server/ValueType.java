@@ -11,33 +11,37 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 
 /**
  * A type of configured value.
  *
+ * @param label what a value is, in a word
  * @param syntax how a value is written, for people
  * @param reader reads the value under a key, empty if there is none; refuses a bad one
  * @param writer writes a value so that the reader reads the same
  */
 record ValueType<T>(
-    String syntax, BiFunction<Settings, String, Optional<T>> reader, Function<T, String> writer) {
+    String label,
+    String syntax,
+    BiFunction<Settings, String, Optional<T>> reader,
+    Function<T, String> writer) {
 
   /** A text as it is. */
-  static ValueType<String> text(String syntax) {
-    return new ValueType<>(syntax, Settings::string, Function.identity());
+  static ValueType<String> text(String label) {
+    return new ValueType<>(label, label, Settings::string, Function.identity());
   }
 
   /** A whole number from {@code min} to {@code max}. */
   static ValueType<Integer> number(int min, int max) {
     String syntax = max == Integer.MAX_VALUE ? "number, at least " + min : min + " to " + max;
     return new ValueType<>(
-        syntax, (settings, key) -> settings.integer(key, min, max), String::valueOf);
+        "number", syntax, (settings, key) -> settings.integer(key, min, max), String::valueOf);
   }
 
   /** A port, 0 for any free one. */
   static ValueType<Integer> port() {
     return new ValueType<>(
+        "port",
         "port, 0 for any free one",
         (settings, key) -> settings.integer(key, 0, 65_535),
         String::valueOf);
@@ -46,6 +50,7 @@ record ValueType<T>(
   /** A port, 0 for any free one, or {@code none}, which stands for {@code absent}. */
   static ValueType<Integer> portOrNone(int absent) {
     return new ValueType<>(
+        "port",
         "port, 0 for any free one, or none",
         (settings, key) ->
             settings.value(key).filter("none"::equals).isPresent()
@@ -56,26 +61,24 @@ record ValueType<T>(
 
   /** True or false. */
   static ValueType<Boolean> bool() {
-    return new ValueType<>("true or false", Settings::bool, String::valueOf);
+    return new ValueType<>("true|false", "true or false", Settings::bool, String::valueOf);
   }
 
   /** A number of bytes, at least {@code min}. */
   static ValueType<Long> size(long min) {
     return new ValueType<>(
         "size",
+        "size",
         (settings, key) ->
             settings
                 .size(key)
-                .map(
-                    bytes -> {
-                      if (bytes < min) {
-                        throw settings.bad(
-                            key,
-                            settings.value(key).orElse(bytes),
-                            "a size of at least " + write(min));
-                      }
-                      return bytes;
-                    }),
+                .map(bytes -> {
+                  if (bytes < min) {
+                    throw settings.bad(
+                        key, settings.value(key).orElse(bytes), "a size of at least " + write(min));
+                  }
+                  return bytes;
+                }),
         ValueType::write);
   }
 
@@ -83,50 +86,49 @@ record ValueType<T>(
   static ValueType<Integer> intSize(int min) {
     ValueType<Long> size = size(min);
     return new ValueType<>(
+        size.label(),
         size.syntax(),
         (settings, key) ->
             size.reader()
                 .apply(settings, key)
-                .map(
-                    bytes -> {
-                      if (bytes > Integer.MAX_VALUE) {
-                        throw settings.bad(
-                            key, settings.value(key).orElse(bytes), "a size of less than 2GB");
-                      }
-                      return bytes.intValue();
-                    }),
+                .map(bytes -> {
+                  if (bytes > Integer.MAX_VALUE) {
+                    throw settings.bad(
+                        key, settings.value(key).orElse(bytes), "a size of less than 2GB");
+                  }
+                  return bytes.intValue();
+                }),
         bytes -> write((long) bytes));
   }
 
   /** A time span. */
   static ValueType<Duration> time() {
-    return new ValueType<>("time", Settings::duration, ValueType::write);
+    return new ValueType<>("time", "time", Settings::duration, ValueType::write);
   }
 
   /** A time span that is not zero. */
   static ValueType<Duration> positiveTime() {
     return new ValueType<>(
         "time",
+        "time, more than none",
         (settings, key) ->
             settings
                 .duration(key)
-                .map(
-                    time -> {
-                      if (!time.isPositive()) {
-                        throw settings.bad(
-                            key, settings.value(key).orElse(time), "more than no time");
-                      }
-                      return time;
-                    }),
+                .map(time -> {
+                  if (!time.isPositive()) {
+                    throw settings.bad(key, settings.value(key).orElse(time), "more than no time");
+                  }
+                  return time;
+                }),
         ValueType::write);
   }
 
   /** One of a closed set, in lower case with dashes. */
   static <E extends Enum<E>> ValueType<E> oneOf(Class<E> type) {
+    List<String> names = Arrays.stream(type.getEnumConstants()).map(ValueType::write).toList();
     return new ValueType<>(
-        Arrays.stream(type.getEnumConstants())
-            .map(ValueType::write)
-            .collect(Collectors.joining(", ")),
+        String.join("|", names),
+        String.join(", ", names),
         (settings, key) -> settings.oneOf(key, type),
         ValueType::write);
   }
@@ -135,14 +137,13 @@ record ValueType<T>(
   static ValueType<DeviceChoice> device() {
     String syntax = "auto, cpu, gpu or gpu:N";
     return new ValueType<>(
+        "device",
         syntax,
         (settings, key) ->
             settings
                 .string(key)
-                .map(
-                    text ->
-                        DeviceChoice.parse(text)
-                            .orElseThrow(() -> settings.bad(key, text, syntax))),
+                .map(text ->
+                    DeviceChoice.parse(text).orElseThrow(() -> settings.bad(key, text, syntax))),
         DeviceChoice::toString);
   }
 
@@ -152,6 +153,7 @@ record ValueType<T>(
    */
   static ValueType<VersionPolicy> versionPolicy() {
     return new ValueType<>(
+        "versions",
         "latest, latest:N, all, or versions as in 1,3",
         (settings, key) -> {
           Object value = settings.value(key).orElse("");
