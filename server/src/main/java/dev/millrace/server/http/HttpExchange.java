@@ -199,10 +199,11 @@ public final class HttpExchange implements Runnable {
     try {
       connection
           .workers()
-          .execute(() -> {
-            compress();
-            toEventLoop();
-          });
+          .execute(
+              () -> {
+                compress();
+                toEventLoop();
+              });
     } catch (RejectedExecutionException busy) {
       encoding = ContentEncoding.IDENTITY;
       toEventLoop();
@@ -284,13 +285,14 @@ public final class HttpExchange implements Runnable {
     try {
       connection
           .workers()
-          .execute(() -> {
-            try {
-              work.run();
-            } catch (RuntimeException e) {
-              fail(e);
-            }
-          });
+          .execute(
+              () -> {
+                try {
+                  work.run();
+                } catch (RuntimeException e) {
+                  fail(e);
+                }
+              });
     } catch (RejectedExecutionException busy) {
       refused.run();
       fail(InferenceException.unavailable("the server is stopping"));

@@ -13,16 +13,14 @@ import java.util.List;
 /** Sends an inference's outputs: JSON, then those that are binary. */
 final class InferAnswer extends Answer<InferenceResponse> {
   /**
-   * Smallest binary output that is sent from its own memory; smaller ones are copied, as each
-   * buffer of its own costs more than that.
+   * Smallest binary output that is sent from its own memory; smaller ones are copied, as each buffer
+   * of its own costs more than that.
    */
   private static final int SENT_IN_PLACE = 16 << 10;
 
-  private final V2ResponseWriter writer;
   private final OutputEncoding encoding;
 
-  InferAnswer(V2ResponseWriter writer, OutputEncoding encoding) {
-    this.writer = writer;
+  InferAnswer(OutputEncoding encoding) {
     this.encoding = encoding;
   }
 
@@ -45,7 +43,7 @@ final class InferAnswer extends Answer<InferenceResponse> {
     List<ByteBuf> inPlace;
     int jsonSize;
     try {
-      writer.write(response, encoding, body);
+      V2ResponseWriter.write(response, encoding, body);
       jsonSize = body.readableBytes();
       inPlace = appendBinary(response.outputs(), body);
     } catch (RuntimeException e) {
@@ -67,9 +65,7 @@ final class InferAnswer extends Answer<InferenceResponse> {
         200, binary ? HttpExchange.OCTET_STREAM : HttpExchange.JSON, body, inPlace, whenSent);
   }
 
-  /**
-   * Copies the small binary outputs behind the JSON; returns what follows from the first large one.
-   */
+  /** Copies the small binary outputs behind the JSON; returns what follows from the first large one. */
   private List<ByteBuf> appendBinary(TensorMap outputs, ByteBuf body) {
     List<ByteBuf> inPlace = List.of();
     for (int i = 0; i < outputs.size(); i++) {

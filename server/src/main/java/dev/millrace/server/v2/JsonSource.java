@@ -72,6 +72,11 @@ final class JsonSource {
     return new JsonSource(buffer, length, null, 0);
   }
 
+  /** A parser of a short text. */
+  static JsonParser of(String text) {
+    return JSON.createParser(ObjectReadContext.empty(), text);
+  }
+
   int length() {
     return length;
   }

@@ -12,9 +12,9 @@ import tools.jackson.core.JsonToken;
  * Body of a request to the model repository.
  *
  * @param ready whether only models that are ready are asked for
- * @param overrides {@code parameters}: text, flags and numbers
+ * @param parameters text, flags and numbers by key
  */
-record RepositoryRequest(boolean ready, Map<String, Object> overrides) {
+record RepositoryRequest(boolean ready, Map<String, Object> parameters) {
   private static final RepositoryRequest EMPTY = new RepositoryRequest(false, Map.of());
 
   /** Reads a body; an empty one asks for nothing special. */
@@ -34,20 +34,20 @@ record RepositoryRequest(boolean ready, Map<String, Object> overrides) {
       throw JsonSource.malformed("expected an object", 0);
     }
     boolean ready = false;
-    Map<String, Object> overrides = new LinkedHashMap<>();
+    Map<String, Object> parameters = new LinkedHashMap<>();
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       JsonToken value = parser.nextToken();
       switch (name) {
         case "ready" -> ready = ready(value);
         case "parameters" -> {
           if (value != JsonToken.VALUE_NULL) {
-            parseParameters(parser, value, overrides);
+            parseParameters(parser, value, parameters);
           }
         }
         default -> parser.skipChildren();
       }
     }
-    return new RepositoryRequest(ready, overrides);
+    return new RepositoryRequest(ready, parameters);
   }
 
   private static boolean ready(JsonToken value) {
@@ -58,15 +58,15 @@ record RepositoryRequest(boolean ready, Map<String, Object> overrides) {
   }
 
   private static void parseParameters(
-      JsonParser parser, JsonToken value, Map<String, Object> overrides) {
+      JsonParser parser, JsonToken value, Map<String, Object> parameters) {
     JsonValues.require(value == JsonToken.START_OBJECT, "parameters", "object");
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       JsonToken token = parser.nextToken();
       switch (token) {
-        case VALUE_STRING -> overrides.put(name, parser.getString());
-        case VALUE_TRUE, VALUE_FALSE -> overrides.put(name, token == JsonToken.VALUE_TRUE);
-        case VALUE_NUMBER_INT -> overrides.put(name, JsonValues.whole(parser, name, token));
-        case VALUE_NUMBER_FLOAT -> overrides.put(name, parser.getDoubleValue());
+        case VALUE_STRING -> parameters.put(name, parser.getString());
+        case VALUE_TRUE, VALUE_FALSE -> parameters.put(name, token == JsonToken.VALUE_TRUE);
+        case VALUE_NUMBER_INT -> parameters.put(name, JsonValues.whole(parser, name, token));
+        case VALUE_NUMBER_FLOAT -> parameters.put(name, parser.getDoubleValue());
         case VALUE_NULL -> {}
         default ->
             throw InferenceException.invalidArgument(

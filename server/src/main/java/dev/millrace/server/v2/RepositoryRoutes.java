@@ -65,19 +65,15 @@ final class RepositoryRoutes implements Routes {
   private void load(HttpExchange exchange) {
     String model = exchange.variable("model");
     RepositoryRequest request = RepositoryRequest.read(exchange.body());
-    exchange.await(models.load(model, request.overrides()), new Done(model, "load"));
+    exchange.await(
+        models.load(model, LoadParameters.overrides(model, request.parameters())),
+        new Done(model, "load"));
   }
 
-  /** Does not wait for what is in flight: the answer says that no new request is taken. */
   private void unload(HttpExchange exchange) {
     String model = exchange.variable("model");
     var _ = RepositoryRequest.read(exchange.body());
-    var unloading = models.unload(model);
-    if (unloading.isCompletedExceptionally()) {
-      exchange.await(unloading, new Done(model, "unload"));
-    } else {
-      new Done(model, "unload").write(exchange, null);
-    }
+    exchange.await(models.unload(model), new Done(model, "unload"));
   }
 
   /** Says that something was done to a model. */

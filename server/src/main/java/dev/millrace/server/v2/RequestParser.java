@@ -1,14 +1,12 @@
 package dev.millrace.server.v2;
 
 import dev.millrace.api.Deadline;
+import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
-import dev.millrace.api.Ticker;
-import java.time.Duration;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,7 +45,7 @@ final class RequestParser implements AutoCloseable {
     this.parser = source.parser();
   }
 
-  V2Request parse(Ticker ticker) {
+  V2Request parse() {
     try {
       parseRequest();
     } catch (InputCoercionException e) {
@@ -63,19 +61,9 @@ final class RequestParser implements AutoCloseable {
             : binaryOutputs.isEmpty()
                 ? OutputEncoding.json()
                 : new OutputEncoding(false, binaryOutputs);
-    Deadline deadline = deadline(ticker);
     return new V2Request(
-        new InferenceRequest(id, model, inputs.build(), outputs, parameters, deadline), encoding);
-  }
-
-  private Deadline deadline(Ticker ticker) {
-    if (parameters.isEmpty()) {
-      return Deadline.none();
-    }
-    long micros = parameters.integer("timeout").orElse(0L);
-    return micros <= 0
-        ? Deadline.none()
-        : Deadline.after(Duration.of(micros, ChronoUnit.MICROS), ticker);
+        new InferenceRequest(id, model, inputs.build(), outputs, parameters, Deadline.none()),
+        encoding);
   }
 
   private void parseRequest() {
@@ -274,8 +262,7 @@ final class RequestParser implements AutoCloseable {
   }
 
   static InferenceException unsupported(String what) {
-    return new InferenceException(
-        dev.millrace.api.ErrorCode.UNIMPLEMENTED, what + " is not supported");
+    return new InferenceException(ErrorCode.UNIMPLEMENTED, what + " is not supported");
   }
 
   /** Closes what was read and not handed out. */

@@ -3,7 +3,6 @@ package dev.millrace.server.v2;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
-import dev.millrace.api.Ticker;
 import io.netty.buffer.ByteBuf;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -16,17 +15,14 @@ import org.jspecify.annotations.Nullable;
  * body's memory, which it retains.
  */
 public final class V2RequestReader {
-  private final Ticker ticker;
   private final Function<ModelId, ModelMetadata> metadata;
 
   /**
    * A reader.
    *
-   * @param ticker the one that deadlines are measured with
    * @param metadata what a model declares, for raw requests; throws as the request shall fail
    */
-  public V2RequestReader(Ticker ticker, Function<ModelId, ModelMetadata> metadata) {
-    this.ticker = ticker;
+  public V2RequestReader(Function<ModelId, ModelMetadata> metadata) {
     this.metadata = metadata;
   }
 
@@ -47,7 +43,7 @@ public final class V2RequestReader {
     JsonSource source = JsonSource.of(body, json);
     BinaryInputs binary = new BinaryInputs(model.name(), body, json);
     try (RequestParser parser = new RequestParser(model, source, binary)) {
-      return parser.parse(ticker);
+      return parser.parse();
     }
   }
 

@@ -10,18 +10,13 @@ import dev.millrace.api.TensorMap;
 import dev.millrace.server.http.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import java.nio.ByteBuffer;
-import java.security.SecureRandom;
-import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Writes the JSON of an {@code infer} response. The bytes of binary outputs follow it, in the
  * outputs' order; they are the caller's to append. Thread-safe.
  */
 public final class V2ResponseWriter {
-  /** Makes the ids of this process differ from those of others. */
-  private final String idPrefix = Long.toHexString(new SecureRandom().nextLong()) + "-";
-
-  private final AtomicLong ids = new AtomicLong();
+  private V2ResponseWriter() {}
 
   /**
    * Appends the JSON to {@code out}.
@@ -30,9 +25,9 @@ public final class V2ResponseWriter {
    * @throws InferenceException INVALID_ARGUMENT if an output cannot be JSON and shall be; {@code
    *     out} then holds a part
    */
-  public void write(InferenceResponse response, OutputEncoding encoding, ByteBuf out) {
+  public static void write(InferenceResponse response, OutputEncoding encoding, ByteBuf out) {
     JsonWriter json = JsonWriter.to(out).beginObject();
-    json.name("id").string(id(response));
+    json.name("id").string(response.id());
     json.name("model_name").string(response.model().name());
     json.name("model_version").string(response.model().version());
     if (!response.parameters().isEmpty()) {
@@ -47,26 +42,20 @@ public final class V2ResponseWriter {
     json.endArray().endObject().finish();
   }
 
-  /** The client's id, or one made up: some clients cannot do without. */
-  private String id(InferenceResponse response) {
-    return response.id().isEmpty()
-        ? idPrefix + Long.toHexString(ids.incrementAndGet())
-        : response.id();
-  }
-
   private static void parameters(JsonWriter json, Parameters parameters) {
     json.beginObject();
     parameters
         .asMap()
-        .forEach((key, value) -> {
-          json.name(key);
-          switch (value) {
-            case Boolean flag -> json.bool(flag);
-            case Long number -> json.number(number);
-            case Double number -> json.number(number);
-            default -> json.string(value.toString());
-          }
-        });
+        .forEach(
+            (key, value) -> {
+              json.name(key);
+              switch (value) {
+                case Boolean flag -> json.bool(flag);
+                case Long number -> json.number(number);
+                case Double number -> json.number(number);
+                default -> json.string(value.toString());
+              }
+            });
     json.endObject();
   }
 

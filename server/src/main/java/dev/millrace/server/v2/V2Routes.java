@@ -4,7 +4,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.TensorSpec;
-import dev.millrace.api.Ticker;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
@@ -31,20 +30,18 @@ public final class V2Routes implements Routes {
   private final String name;
   private final String version;
   private final V2RequestReader reader;
-  private final V2ResponseWriter writer = new V2ResponseWriter();
 
   /**
    * Routes to the models of {@code server}.
    *
    * @param name what the server calls itself in its metadata
    * @param version its own version
-   * @param ticker the one that deadlines are measured with
    */
-  public V2Routes(ModelServer server, String name, String version, Ticker ticker) {
+  public V2Routes(ModelServer server, String name, String version) {
     this.server = server;
     this.name = name;
     this.version = version;
-    this.reader = new V2RequestReader(ticker, id -> server.models().describe(id).metadata());
+    this.reader = new V2RequestReader(id -> server.models().describe(id).metadata());
   }
 
   @Override
@@ -55,8 +52,7 @@ public final class V2Routes implements Routes {
     router.add(HttpMethod.GET, "/v2/models", this::models);
     router.add(HttpMethod.GET, MODEL, exchange -> modelMetadata(exchange, latest(exchange)));
     router.add(HttpMethod.GET, VERSION, exchange -> modelMetadata(exchange, exact(exchange)));
-    router.add(
-        HttpMethod.GET, MODEL + "/ready", exchange -> modelReady(exchange, latest(exchange)));
+    router.add(HttpMethod.GET, MODEL + "/ready", exchange -> modelReady(exchange, latest(exchange)));
     router.add(
         HttpMethod.GET, VERSION + "/ready", exchange -> modelReady(exchange, exact(exchange)));
     router.add(HttpMethod.POST, MODEL + "/infer", exchange -> infer(exchange, latest(exchange)));
@@ -73,8 +69,10 @@ public final class V2Routes implements Routes {
   }
 
   private void infer(HttpExchange exchange, ModelId model) {
-    V2Request request = reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
-    exchange.await(server.infer(request.inference()), new InferAnswer(writer, request.outputs()));
+    V2Request request =
+        reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
+    exchange.await(
+        server.infer(request.inference()), new InferAnswer(request.outputs()));
   }
 
   private void live(HttpExchange exchange) {
@@ -116,7 +114,10 @@ public final class V2Routes implements Routes {
   private void models(HttpExchange exchange) {
     ByteBuf body = exchange.newBody(256);
     JsonWriter json = JsonWriter.to(body).beginObject().name("models").beginArray();
-    server.models().index().stream().map(status -> status.name()).distinct().forEach(json::string);
+    server.models().index().stream()
+        .map(status -> status.name())
+        .distinct()
+        .forEach(json::string);
     json.endArray().endObject().finish();
     exchange.respond(200, HttpExchange.JSON, body);
   }
