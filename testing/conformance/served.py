@@ -5,8 +5,8 @@ import unittest
 
 import numpy as np
 
-HTTP = os.environ.get("MILLRACE_HTTP", "localhost:8080")
-GRPC = os.environ.get("MILLRACE_GRPC", "localhost:8081")
+HTTP = os.environ.get("SERVED_HTTP", "localhost:8080")
+GRPC = os.environ.get("SERVED_GRPC", "localhost:8081")
 
 SIMPLE = "simple"
 STRING = "simple_string"
