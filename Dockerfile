@@ -8,7 +8,7 @@ RUN --mount=type=cache,id=millrace-maven,target=/root/.m2 \
     ./mvnw -q -B -pl distribution -am -Dmaven.test.skip=true package
 # Only this machine's natives, and readable by whatever user the container gets.
 RUN cd distribution/target/millrace && \
-    find . -path '*/native/*' -prune ! -name "$(uname -s)-$(uname -m)" -exec rm -r {} + && \
+    find . -path '*/native/*' -prune -type d ! -name "$(uname -s)-$(uname -m)" -exec rm -r {} + && \
     chmod -R a+rX,go-w .
 
 FROM eclipse-temurin:25-jre
