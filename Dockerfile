@@ -18,8 +18,8 @@ LABEL org.opencontainers.image.title="Millrace" \
 ENV LANG=C.UTF-8
 COPY --from=build /source/distribution/target/millrace /opt/millrace
 # The cache holds for the very Java and jars that it is made with, so it is made here.
-RUN --mount=type=bind,from=build,source=/source/examples/simple,target=/tmp/simple \
-    /opt/millrace/bin/create-aot-cache /tmp/simple
+RUN --mount=type=bind,from=build,source=/source/examples/simple,target=/mnt/models \
+    /opt/millrace/bin/create-aot-cache /mnt/models
 # A number, so that Kubernetes can tell that it is not root; any other user works as well, and needs
 # no home, no entry in /etc/passwd and nothing to write to.
 USER 1000:0
