@@ -95,20 +95,18 @@ class ContentEncodingTest {
       out.write(new byte[10 << 20]);
     }
     assertThatExceptionOfType(ContentEncoding.TooLarge.class)
-        .isThrownBy(
-            () ->
-                ContentEncoding.GZIP.decompress(
-                    ALLOCATOR, Unpooled.wrappedBuffer(bytes.toByteArray()), 1 << 20));
+        .isThrownBy(() ->
+            ContentEncoding.GZIP.decompress(
+                ALLOCATOR, Unpooled.wrappedBuffer(bytes.toByteArray()), 1 << 20));
   }
 
   @ParameterizedTest
   @EnumSource(names = {"GZIP", "DEFLATE"})
   void garbage_isRefused(ContentEncoding encoding) {
     assertThatExceptionOfType(InferenceException.class)
-        .isThrownBy(
-            () ->
-                encoding.decompress(
-                    ALLOCATOR, Unpooled.wrappedBuffer(new byte[] {9, 9, 9, 9}), 1 << 20))
+        .isThrownBy(() ->
+            encoding.decompress(
+                ALLOCATOR, Unpooled.wrappedBuffer(new byte[] {9, 9, 9, 9}), 1 << 20))
         .withMessageStartingWith("failed to decompress the");
   }
 

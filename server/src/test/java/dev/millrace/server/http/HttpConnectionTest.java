@@ -133,7 +133,8 @@ class HttpConnectionTest {
       StringBuilder requests = new StringBuilder();
       for (int i = 0; i < 300; i++) {
         String body = Integer.toString(i);
-        requests.append("POST /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s".formatted(body.length(), body));
+        requests.append(
+            "POST /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s".formatted(body.length(), body));
       }
       client.send(requests.toString());
       for (int i = 0; i < 300; i++) {
@@ -212,7 +213,10 @@ class HttpConnectionTest {
   void body_inChunks_isPutTogether() throws IOException {
     try (RawClient client = server.connect()) {
       client.send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
-      client.send("5\r\nhello\r\n1;ext=1\r\n \r\n").send("5\r\nwor").send("ld\r\n0\r\nTrailer: x\r\n\r\n");
+      client
+          .send("5\r\nhello\r\n1;ext=1\r\n \r\n")
+          .send("5\r\nwor")
+          .send("ld\r\n0\r\nTrailer: x\r\n\r\n");
       assertThat(client.read().body()).isEqualTo("hello world");
       assertUsable(client);
     }

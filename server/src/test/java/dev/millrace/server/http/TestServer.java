@@ -6,9 +6,9 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
-import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -34,9 +34,7 @@ public final class TestServer implements AutoCloseable {
         new ServerBootstrap()
             .group(loops.group())
             .channel(
-                Epoll.isAvailable()
-                    ? EpollServerSocketChannel.class
-                    : NioServerSocketChannel.class)
+                Epoll.isAvailable() ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
             .childHandler(
                 new ChannelInitializer<>() {
                   @Override

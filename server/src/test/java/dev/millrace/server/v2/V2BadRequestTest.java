@@ -12,8 +12,8 @@ import dev.millrace.testing.TensorLeakExtension;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import java.util.Random;
-import java.util.stream.IntStream;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,10 +25,9 @@ class V2BadRequestTest {
       "{'name':'f','shape':[2],'datatype':'INT32','data':[1,2]}".replace('\'', '"');
 
   private final V2RequestReader reader =
-      new V2RequestReader(
-          id -> {
-            throw InferenceException.notFound("no metadata");
-          });
+      new V2RequestReader(id -> {
+        throw InferenceException.notFound("no metadata");
+      });
 
   private InferenceException refuse(String body, String headerLength) {
     ByteBuf bytes = ByteBufAllocator.DEFAULT.directBuffer();

@@ -30,10 +30,9 @@ class V2CodecTest {
   private static final ModelId MODEL = ModelId.latest("m");
 
   private final V2RequestReader reader =
-      new V2RequestReader(
-          id -> {
-            throw InferenceException.notFound("no metadata");
-          });
+      new V2RequestReader(id -> {
+        throw InferenceException.notFound("no metadata");
+      });
 
   private V2Request read(String json) {
     ByteBuf body = ByteBufAllocator.DEFAULT.directBuffer();
@@ -91,7 +90,9 @@ class V2CodecTest {
   }
 
   @ParameterizedTest
-  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = {"FP16", "BF16"})
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"FP16", "BF16"})
   void json_roundTrips(DataType type) {
     Random random = new Random(type.ordinal());
     for (int round = 0; round < 40; round++) {
@@ -157,8 +158,12 @@ class V2CodecTest {
   @Test
   void members_mayComeInAnyOrder() {
     String[] members = {
-      "\"name\":\"x\"", "\"shape\":[2,2]", "\"datatype\":\"INT32\"", "\"data\":[[1,2],[3,4]]",
-      "\"parameters\":null", "\"other\":{\"a\":[1,{}]}"
+      "\"name\":\"x\"",
+      "\"shape\":[2,2]",
+      "\"datatype\":\"INT32\"",
+      "\"data\":[[1,2],[3,4]]",
+      "\"parameters\":null",
+      "\"other\":{\"a\":[1,{}]}"
     };
     Random random = new Random(5);
     for (int round = 0; round < 50; round++) {

@@ -63,7 +63,9 @@ class V2RoutesTest {
         "identity_bytes");
     models =
         ModelServer.create(
-            RuntimeConfig.of(directory).withProcessors(2), List.of(BACKEND), new SimpleMeterRegistry());
+            RuntimeConfig.of(directory).withProcessors(2),
+            List.of(BACKEND),
+            new SimpleMeterRegistry());
     models.models().loadAll(LoadListener.NONE);
     server = new TestServer(HttpConfig.defaults(), new V2Routes(models, "triton", "1.2.3"));
   }
@@ -243,7 +245,8 @@ class V2RoutesTest {
     assertThat(response.header("content-type")).isEqualTo("application/octet-stream");
     int header = Integer.parseInt(response.header("inference-header-content-length"));
     assertThat(new String(response.bytes(), 0, header, UTF_8))
-        .contains("\"outputs\":[{\"name\":\"OUTPUT0\",\"datatype\":\"INT32\",\"shape\":[1,16],\"parameters\":{\"binary_data_size\":64}}");
+        .contains(
+            "\"outputs\":[{\"name\":\"OUTPUT0\",\"datatype\":\"INT32\",\"shape\":[1,16],\"parameters\":{\"binary_data_size\":64}}");
     byte[] blobs = java.util.Arrays.copyOfRange(response.bytes(), header, response.bytes().length);
     int[] sum = new int[16];
     java.util.Arrays.setAll(sum, i -> 2 * (i + 1));
@@ -261,7 +264,8 @@ class V2RoutesTest {
     int header = Integer.parseInt(response.header("inference-header-content-length"));
     assertThat(new String(response.bytes(), 0, header, UTF_8))
         .contains("\"data\":[2,4,6")
-        .contains("{\"name\":\"OUTPUT1\",\"datatype\":\"INT32\",\"shape\":[1,16],\"parameters\":{\"binary_data_size\":64}}");
+        .contains(
+            "{\"name\":\"OUTPUT1\",\"datatype\":\"INT32\",\"shape\":[1,16],\"parameters\":{\"binary_data_size\":64}}");
     assertThat(response.bytes()).hasSize(header + 64);
   }
 
@@ -283,8 +287,7 @@ class V2RoutesTest {
             + "{\"name\":\"y\",\"shape\":[2],\"datatype\":\"BYTES\",\"data\":[\"a\",\"b\"]}],\"parameters\":{\"binary_data_output\":true}}";
     byte[] body = concat(json.getBytes(UTF_8), ints(values));
     for (int i = 0; i < 3; i++) {
-      Response response =
-          infer("echo", body, "Inference-Header-Content-Length: " + json.length());
+      Response response = infer("echo", body, "Inference-Header-Content-Length: " + json.length());
       int header = Integer.parseInt(response.header("inference-header-content-length"));
       assertThat(java.util.Arrays.copyOfRange(response.bytes(), header, header + 2_000_000))
           .isEqualTo(ints(values));
@@ -293,9 +296,13 @@ class V2RoutesTest {
     Response response =
         infer(
             "echo",
-            concat(json.replace("true", "null").replace("null", "false").getBytes(UTF_8), ints(values)),
+            concat(
+                json.replace("true", "null").replace("null", "false").getBytes(UTF_8),
+                ints(values)),
             "Inference-Header-Content-Length: " + (json.length() + 1));
-    assertThat(response.body()).contains("\"data\":[0,31,62,").endsWith("\"data\":[\"a\",\"b\"]}]}");
+    assertThat(response.body())
+        .contains("\"data\":[0,31,62,")
+        .endsWith("\"data\":[\"a\",\"b\"]}]}");
   }
 
   @Test
@@ -308,10 +315,7 @@ class V2RoutesTest {
         400,
         "sending FP16 data via JSON is not supported. Please use the binary data format for output 'OUTPUT0'");
     assertThat(
-            infer(
-                    "identity_fp16",
-                    new byte[] {0, 60, 0, 64},
-                    "Inference-Header-Content-Length: 0")
+            infer("identity_fp16", new byte[] {0, 60, 0, 64}, "Inference-Header-Content-Length: 0")
                 .bytes())
         .endsWith(0, 60, 0, 64);
   }
@@ -319,16 +323,13 @@ class V2RoutesTest {
   @Test
   void rawRequest_isTheOneTensor() throws IOException {
     Response response =
-        infer(
-            "identity_bytes",
-            "not json é".getBytes(UTF_8),
-            "Inference-Header-Content-Length: 0");
+        infer("identity_bytes", "not json é".getBytes(UTF_8), "Inference-Header-Content-Length: 0");
     int header = Integer.parseInt(response.header("inference-header-content-length"));
     assertThat(new String(response.bytes(), 0, header, UTF_8))
-        .contains("\"datatype\":\"BYTES\",\"shape\":[1,1],\"parameters\":{\"binary_data_size\":15}");
+        .contains(
+            "\"datatype\":\"BYTES\",\"shape\":[1,1],\"parameters\":{\"binary_data_size\":15}");
     assertThat(new String(response.bytes(), header + 4, 11, UTF_8)).isEqualTo("not json é");
-    assertThat(
-            infer("identity_fp32", new byte[12], "Inference-Header-Content-Length: 0").body())
+    assertThat(infer("identity_fp32", new byte[12], "Inference-Header-Content-Length: 0").body())
         .contains("\"datatype\":\"FP32\",\"shape\":[1,3],");
   }
 
@@ -342,8 +343,7 @@ class V2RoutesTest {
       })
   void rawRequest_thatFitsNoInput_isRefused(String model, int size, String message)
       throws IOException {
-    assertError(
-        infer(model, new byte[size], "Inference-Header-Content-Length: 0"), 400, message);
+    assertError(infer(model, new byte[size], "Inference-Header-Content-Length: 0"), 400, message);
     assertError(
         infer("nope", new byte[size], "Inference-Header-Content-Length: 0"),
         404,
@@ -402,9 +402,11 @@ class V2RoutesTest {
   void validation_namesWhatIsWrong() throws IOException {
     assertThat(infer("simple", "{\"inputs\":[]}").body()).contains("expected 2 inputs but got 0");
     assertThat(infer("simple", SIMPLE.replace("[1,16]", "[2,8]")).body())
-        .contains("unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [2,8]");
+        .contains(
+            "unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [2,8]");
     assertThat(infer("simple", SIMPLE.replace("INT32", "UINT32")).body())
-        .contains("inference input 'INPUT0' data-type is 'UINT32', but model 'simple' expects 'INT32'");
+        .contains(
+            "inference input 'INPUT0' data-type is 'UINT32', but model 'simple' expects 'INT32'");
   }
 
   @Test
@@ -436,7 +438,8 @@ class V2RoutesTest {
         client.post("/v2/repository/models/wild/unload", "").read(),
         "{\"name\":\"wild\",\"unload\":true}");
     assertThat(client.post("/v2/repository/index", "").read().body())
-        .contains("{\"name\":\"wild\",\"version\":\"1\",\"state\":\"UNAVAILABLE\",\"reason\":\"unloaded\"}")
+        .contains(
+            "{\"name\":\"wild\",\"version\":\"1\",\"state\":\"UNAVAILABLE\",\"reason\":\"unloaded\"}")
         .contains("{\"name\":\"simple\",\"version\":\"1\",\"state\":\"READY\",\"reason\":\"\"}");
     assertThat(client.post("/v2/repository/index", "{\"ready\":true}").read().body())
         .doesNotContain("wild");
@@ -473,8 +476,7 @@ class V2RoutesTest {
     assertThat(
             client
                 .post(
-                    "/v2/repository/models/wild/load",
-                    "{\"parameters\":{\"config\":\"{broken\"}}")
+                    "/v2/repository/models/wild/load", "{\"parameters\":{\"config\":\"{broken\"}}")
                 .read()
                 .body())
         .contains("failed to load 'wild', failed to poll from model repository: Invalid config");
