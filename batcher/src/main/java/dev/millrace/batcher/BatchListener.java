@@ -1,0 +1,35 @@
+package dev.millrace.batcher;
+
+/**
+ * Hears what a batcher does, for metrics. Called on runner, timer and submitting threads, by
+ * several at once, outside the batcher's lock; what it throws is logged and otherwise ignored.
+ */
+public interface BatchListener {
+  /** A runner took a request, or its first piece, after it had waited this long. */
+  default void requestStarted(long queueNanos) {}
+
+  /**
+   * The predictor returned.
+   *
+   * @param requests that shared the batch
+   * @param rows that the model saw
+   * @param computeNanos time inside the predictor
+   */
+  default void batchCompleted(int requests, int rows, long computeNanos) {}
+
+  /**
+   * The predictor failed; requests that shared the batch run again in halves.
+   *
+   * @param requests that shared the batch
+   * @param rows that the model saw
+   */
+  default void batchFailed(int requests, int rows) {}
+
+  /** A request was dropped before it ran, or never accepted. */
+  default void requestShed(ShedReason reason) {}
+
+  /** Hears and does nothing. */
+  static BatchListener none() {
+    return new BatchListener() {};
+  }
+}

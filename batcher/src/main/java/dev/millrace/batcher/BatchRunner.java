@@ -1,0 +1,222 @@
+package dev.millrace.batcher;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Predictor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.Condition;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The thread that drives one predictor: takes a batch, concatenates its inputs, predicts, splits
+ * the outputs, answers; until the batcher has drained. Nothing that a predictor throws ends it.
+ *
+ * <p>A batch of one request goes through without a copy. A merged batch that fails runs again in
+ * halves, so one guilty request among n costs at most 2 log2 n further runs and no other request
+ * its answer.
+ */
+final class BatchRunner implements Runnable {
+  private static final Logger log = LoggerFactory.getLogger(BatchRunner.class);
+
+  /** Signalled, under the batcher's lock, when there may be something to take. */
+  final Condition wake;
+
+  /** Whether it is among the idle runners; guarded by the batcher's lock. */
+  boolean idle;
+
+  /** What it took; filled and emptied by {@link Dispatcher#next} on this thread. */
+  final List<Part> parts = new ArrayList<>();
+
+  /** Requests that were over before they were taken; filled and emptied alike. */
+  final List<Request> dropped = new ArrayList<>();
+
+  /** Rows of the batch that was taken last; 0 if it did not run well as a whole. */
+  int completedRows;
+
+  /** Time that it took in the predictor. */
+  long completedNanos;
+
+  private final Dispatcher dispatcher;
+  private final Predictor predictor;
+  private final BatchListener listener;
+  private final Ticker ticker;
+  private long computeNanos;
+
+  /**
+   * @param predictor taken over
+   * @param listener must not throw
+   */
+  BatchRunner(Dispatcher dispatcher, Predictor predictor, BatchListener listener, Ticker ticker) {
+    this.dispatcher = dispatcher;
+    this.predictor = predictor;
+    this.listener = listener;
+    this.ticker = ticker;
+    this.wake = dispatcher.newCondition();
+  }
+
+  @Override
+  public void run() {
+    while (dispatcher.next(this)) {
+      dropped.forEach(dispatcher::answerDropped);
+      execute();
+    }
+    try {
+      predictor.close();
+    } catch (Throwable e) {
+      log.warn("closing an instance of model '{}' failed", dispatcher.name(), e);
+    }
+  }
+
+  private void execute() {
+    for (Part part : parts) {
+      if (part.from == 0) {
+        listener.requestStarted(part.request.reply.queueNanos());
+      }
+    }
+    completedRows = 0;
+    completedNanos = 0;
+    try {
+      run(parts);
+    } catch (Throwable e) {
+      for (Part part : parts) {
+        if (!part.isEnded()) {
+          part.fail(e);
+        }
+      }
+    }
+  }
+
+  private void run(List<Part> candidates) {
+    List<Part> batch = withoutAnswered(candidates);
+    if (batch.isEmpty()) {
+      return;
+    }
+    int rows = rows(batch);
+    TensorMap outputs;
+    try {
+      outputs = predict(batch);
+    } catch (Throwable e) {
+      listener.batchFailed(batch.size(), rows);
+      isolate(batch, e);
+      return;
+    }
+    if (batch.size() == parts.size()) {
+      completedRows = rows;
+      completedNanos = computeNanos;
+    }
+    listener.batchCompleted(batch.size(), rows, computeNanos);
+    answer(batch, rows, outputs);
+  }
+
+  private static List<Part> withoutAnswered(List<Part> candidates) {
+    List<Part> batch = new ArrayList<>(candidates.size());
+    for (Part part : candidates) {
+      if (part.request.reply.isDone()) {
+        part.drop();
+      } else {
+        batch.add(part);
+      }
+    }
+    return batch;
+  }
+
+  private static int rows(List<Part> batch) {
+    int sum = 0;
+    for (Part part : batch) {
+      sum += part.rows;
+    }
+    return sum;
+  }
+
+  private TensorMap predict(List<Part> batch) {
+    if (batch.size() == 1) {
+      return predict(batch, batch.getFirst().inputs());
+    }
+    List<TensorMap> inputs = new ArrayList<>(batch.size());
+    for (Part part : batch) {
+      inputs.add(part.inputs());
+    }
+    try (TensorMap merged = Rows.concat(inputs)) {
+      return predict(batch, merged);
+    }
+  }
+
+  private TensorMap predict(List<Part> batch, TensorMap inputs) {
+    long start = ticker.nanos();
+    try {
+      return requireNonNull(
+          predictor.predict(inputs, batch.getFirst().request.requestedOutputs),
+          "the predictor returned null");
+    } finally {
+      computeNanos = ticker.nanos() - start;
+      // An interrupt that an engine left behind is not for the batcher.
+      boolean _ = Thread.interrupted();
+    }
+  }
+
+  /** Runs the halves of a failed batch, so that only the guilty fail. */
+  private void isolate(List<Part> batch, Throwable failure) {
+    if (batch.size() == 1) {
+      batch.getFirst().fail(failure);
+      return;
+    }
+    int middle = batch.size() / 2;
+    run(batch.subList(0, middle));
+    run(batch.subList(middle, batch.size()));
+  }
+
+  private void answer(List<Part> batch, int rows, TensorMap outputs) {
+    long nanos = computeNanos;
+    Part only = batch.size() == 1 ? batch.getFirst() : null;
+    if (only != null && only.isWhole() && (only.request.alone || !dispatcher.isMerging())) {
+      only.succeed(outputs, nanos);
+      return;
+    }
+    String obstacle = Rows.whyNotSplittable(outputs, rows);
+    if (obstacle != null) {
+      dispatcher.stopMerging(obstacle);
+      answerUnsplit(batch, only, outputs, obstacle);
+      return;
+    }
+    if (only != null) {
+      only.succeed(outputs, nanos);
+      return;
+    }
+    int[] shares = new int[batch.size()];
+    for (int i = 0; i < shares.length; i++) {
+      shares[i] = batch.get(i).rows;
+    }
+    List<TensorMap> results = Rows.split(outputs, shares);
+    for (int i = 0; i < shares.length; i++) {
+      batch.get(i).succeed(results.get(i), nanos);
+    }
+  }
+
+  /** The outputs are not row by row: right for a whole request, useless for any other batch. */
+  private void answerUnsplit(
+      List<Part> batch, @Nullable Part only, TensorMap outputs, String obstacle) {
+    if (only != null && only.isWhole()) {
+      only.succeed(outputs, computeNanos);
+      return;
+    }
+    outputs.close();
+    if (only != null) {
+      only.fail(
+          new InferenceException(
+              ErrorCode.INVALID_ARGUMENT,
+              "the request has %d rows, more than one batch takes, and its outputs cannot be joined: %s"
+                  .formatted(only.request.rows, obstacle)));
+      return;
+    }
+    for (Part part : batch) {
+      run(List.of(part));
+    }
+  }
+}

@@ -1,0 +1,215 @@
+package dev.millrace.batcher;
+
+import dev.millrace.api.Deadline;
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.Shape;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Predictor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Merges the requests for one model into batches: a free runner takes what waits, so batches grow
+ * by themselves under load and a lone request waits for nobody. Thread-safe.
+ *
+ * <p><b>Threads.</b> Any thread submits and cancels. One runner per predictor, a platform thread,
+ * takes and runs batches; one timer thread, started with the first deadline, answers the requests
+ * that are late. All three complete replies.
+ *
+ * <p><b>Ownership.</b> The inputs of an accepted request are the queue's, then the runner's that
+ * took it, and are closed before its reply completes; only a deadline or a cancellation during the
+ * run answers earlier, and the inputs are closed when the run has ended.
+ */
+public final class Batcher implements AutoCloseable {
+  private final BatcherConfig config;
+  private final BatchListener listener;
+  private final Ticker ticker;
+  private final Dispatcher dispatcher;
+  private final List<Thread> runners = new ArrayList<>();
+
+  /** The key of the latest request; a stale one costs an allocation, so it needs no fence. */
+  private BatchKey recentKey = BatchKey.none();
+
+  private Batcher(
+      BatcherConfig config, BatchListener listener, Ticker ticker, Dispatcher dispatcher) {
+    this.config = config;
+    this.listener = listener;
+    this.ticker = ticker;
+    this.dispatcher = dispatcher;
+  }
+
+  /**
+   * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
+   * takes the predictors over and closes them when it has drained.
+   *
+   * @param name of the model, for messages and thread names
+   * @param predictors at least one
+   */
+  public static Batcher start(
+      String name,
+      BatcherConfig config,
+      List<? extends Predictor> predictors,
+      BatchPolicy policy,
+      BatchListener listener,
+      Ticker ticker) {
+    if (predictors.isEmpty()) {
+      throw new IllegalArgumentException("a batcher needs a predictor");
+    }
+    BatchListener logging = new LoggingListener(listener);
+    Dispatcher dispatcher =
+        new Dispatcher(name, config, policy, logging, ticker, predictors.size());
+    Batcher batcher = new Batcher(config, logging, ticker, dispatcher);
+    for (Predictor predictor : predictors) {
+      batcher.runners.add(
+          Thread.ofPlatform()
+              .name("%s-runner-%d".formatted(name, batcher.runners.size()))
+              .daemon()
+              .unstarted(new BatchRunner(dispatcher, predictor, logging, ticker)));
+    }
+    batcher.runners.forEach(Thread::start);
+    return batcher;
+  }
+
+  /**
+   * Queues a request. When accepted, the inputs are the batcher's; when this throws, they stay the
+   * caller's. Does not block.
+   *
+   * @param inputs agreeing in dimension 0, if the batcher merges; checked against the model before
+   * @param requestedOutputs names of the outputs to compute; empty for all
+   * @throws InferenceException RESOURCE_EXHAUSTED with a time to come back if the queue is full,
+   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE while closing, INVALID_ARGUMENT if the
+   *     inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
+   *     cannot be joined
+   */
+  public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
+    long now = ticker.nanos();
+    if (deadline.isExpired(now)) {
+      listener.requestShed(ShedReason.DEADLINE);
+      throw new InferenceException(
+          ErrorCode.DEADLINE_EXCEEDED, "the deadline had passed when the request came");
+    }
+    Request request = request(inputs, List.copyOf(requestedOutputs), deadline, now);
+    ShedReason refusal = dispatcher.offer(request);
+    if (refusal != null) {
+      listener.requestShed(refusal);
+      throw refusal == ShedReason.CLOSING
+          ? InferenceException.unavailable(
+              "model '%s' is shutting down".formatted(dispatcher.name()))
+          : InferenceException.exhausted(
+              "the queue of model '%s' is full".formatted(dispatcher.name()),
+              dispatcher.retryAfter());
+    }
+    return request.reply;
+  }
+
+  private Request request(
+      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, long now) {
+    int max = config.maxBatchSize();
+    boolean counted = max > 0 && !inputs.isEmpty();
+    int rows = counted ? rows(inputs, max) : 1;
+    boolean oversized = counted && rows > max;
+    if (oversized && !dispatcher.isMerging()) {
+      throw InferenceException.invalidArgument(
+          "the request has %d rows, the model takes at most %d, and its outputs cannot be joined"
+              .formatted(rows, max));
+    }
+    BatchKey key = counted ? key(inputs, requestedOutputs) : BatchKey.none();
+    boolean alone = !counted || rows == 0;
+    return new Request(
+        dispatcher, key, inputs, requestedOutputs, deadline, now, rows, alone, oversized);
+  }
+
+  private static int rows(TensorMap inputs, int max) {
+    long rows = -1;
+    long bytes = 0;
+    for (int i = 0; i < inputs.size(); i++) {
+      Shape shape = inputs.tensor(i).shape();
+      if (shape.rank() == 0) {
+        throw InferenceException.invalidArgument(
+            "input '%s' is a scalar, but dimension 0 of every input is the batch"
+                .formatted(inputs.name(i)));
+      }
+      if (i > 0 && shape.dim(0) != rows) {
+        throw InferenceException.invalidArgument(
+            "input '%s' has %d rows and input '%s' has %d"
+                .formatted(inputs.name(0), rows, inputs.name(i), shape.dim(0)));
+      }
+      rows = shape.dim(0);
+      bytes += inputs.tensor(i).byteSize();
+    }
+    // Rows without elements cost a client nothing to send, but their batches would all be run.
+    if (rows > max && bytes == 0) {
+      throw InferenceException.invalidArgument("the inputs have %d empty rows".formatted(rows));
+    }
+    return Math.toIntExact(rows);
+  }
+
+  private BatchKey key(TensorMap inputs, List<String> requestedOutputs) {
+    BatchKey recent = recentKey;
+    if (recent.matches(inputs, requestedOutputs)) {
+      return recent;
+    }
+    BatchKey key = BatchKey.of(inputs, requestedOutputs);
+    recentKey = key;
+    return key;
+  }
+
+  /** Requests that wait. */
+  public int queuedRequests() {
+    return dispatcher.queuedRequests();
+  }
+
+  /** Rows that wait. */
+  public int queuedRows() {
+    return dispatcher.queuedRows();
+  }
+
+  /** Bytes of the inputs that wait. */
+  public long queuedBytes() {
+    return dispatcher.queuedBytes();
+  }
+
+  /** Batches that run. */
+  public int runningBatches() {
+    return dispatcher.runningBatches();
+  }
+
+  /** Answers what is late by the ticker, as the timer thread does when it wakes. */
+  void expire() {
+    dispatcher.expire();
+  }
+
+  /**
+   * Stops accepting, finishes what was accepted, stops the runners and closes the predictors;
+   * returns when all that is done, on a second call too. Not interruptible.
+   *
+   * @throws IllegalStateException if called by a dependent of a reply on a thread of the batcher's,
+   *     which it would wait for
+   */
+  @Override
+  public void close() {
+    if (runners.contains(Thread.currentThread()) || dispatcher.isTimerThread()) {
+      throw new IllegalStateException("a batcher cannot be closed by one of its own threads");
+    }
+    dispatcher.drain();
+    runners.forEach(Batcher::join);
+    dispatcher.stopTimer();
+  }
+
+  static void join(Thread thread) {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        thread.join();
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,61 @@
+package dev.millrace.batcher;
+
+import dev.millrace.api.TensorMap;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The answer to one request: outputs, which the receiver owns, or an {@link
+ * dev.millrace.api.InferenceException}.
+ *
+ * <p>Completes once: success, failure, deadline and {@link #cancel} race by one compare-and-set,
+ * and the outputs of a loser are closed. Dependents run on a runner or timer thread, or on the one
+ * that cancels; they must not block, for the next batch waits for them.
+ */
+public final class Reply extends CompletableFuture<TensorMap> {
+  private final Request request;
+
+  /** Written by whoever takes the request out of the queue. */
+  private long queueNanos;
+
+  /** Written by the runner that is about to complete this. */
+  private long computeNanos;
+
+  Reply(Request request) {
+    this.request = request;
+  }
+
+  /** Nanoseconds from being accepted to being taken by a runner; valid once completed. */
+  public long queueNanos() {
+    return queueNanos;
+  }
+
+  /**
+   * Nanoseconds inside the predictor, the whole batch's; those of all pieces together for an
+   * oversized request; 0 if there are no outputs. Valid once completed.
+   */
+  public long computeNanos() {
+    return computeNanos;
+  }
+
+  /**
+   * Gives the request up. If it still waits it is dropped and its inputs are freed before this
+   * returns; if it runs, the result is dropped when it is there.
+   *
+   * @param mayInterruptIfRunning has no effect: a batch that runs is not interrupted
+   */
+  @Override
+  public boolean cancel(boolean mayInterruptIfRunning) {
+    if (!isDone()) {
+      request.dispatcher.cancel(request);
+    }
+    return super.cancel(mayInterruptIfRunning);
+  }
+
+  void queued(long nanos) {
+    queueNanos = nanos;
+  }
+
+  void computed(long nanos) {
+    computeNanos = nanos;
+  }
+}

@@ -1,0 +1,199 @@
+package dev.millrace.batcher;
+
+import dev.millrace.api.BufferPool;
+import dev.millrace.api.DataType;
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.PooledBuffer;
+import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Concatenates and splits tensors along dimension 0. Stateless.
+ *
+ * <p>A share of a split is a slice of the batch's output, which stays in memory until the last
+ * slice is closed, or a copy: a reader who is slow to close a small share of a large output would
+ * keep all of it, so such a share is copied out.
+ */
+final class Rows {
+  /** Outputs up to this size, in bytes, are always shared as slices. */
+  static final int ALWAYS_SLICED = 1 << 16;
+
+  /** A slice keeps at most this many times its own size in memory. */
+  static final int LARGEST_PINNED_RATIO = 8;
+
+  private Rows() {}
+
+  /**
+   * A batch of the rows of all maps in that order, copied.
+   *
+   * @param maps at least one; all with the same names, datatypes and inner dimensions; stay the
+   *     caller's
+   * @throws InferenceException INTERNAL if they do not agree, RESOURCE_EXHAUSTED if there is no
+   *     memory
+   */
+  static TensorMap concat(List<TensorMap> maps) {
+    TensorMap first = maps.getFirst();
+    try (TensorMap.Builder batch = TensorMap.builder()) {
+      Tensor[] tensors = new Tensor[maps.size()];
+      for (int i = 0; i < first.size(); i++) {
+        String name = first.name(i);
+        for (int m = 0; m < tensors.length; m++) {
+          tensors[m] = tensorOf(maps.get(m), i, name, first.tensor(i));
+        }
+        batch.put(name, concat(tensors));
+      }
+      return batch.build();
+    }
+  }
+
+  private static Tensor tensorOf(TensorMap map, int index, String name, Tensor like) {
+    Tensor tensor =
+        index < map.size() && map.name(index).equals(name) ? map.tensor(index) : map.get(name);
+    if (tensor == null
+        || tensor.dataType() != like.dataType()
+        || !tensor.shape().sameRows(like.shape())) {
+      throw new InferenceException(
+          ErrorCode.INTERNAL,
+          "parts of a batch do not fit together: tensor '%s' is %s in one and %s in another"
+              .formatted(name, like, tensor == null ? "missing" : tensor));
+    }
+    return tensor;
+  }
+
+  private static Tensor concat(Tensor[] tensors) {
+    long rows = 0;
+    long bytes = 0;
+    for (Tensor tensor : tensors) {
+      rows += tensor.shape().dim(0);
+      bytes += tensor.byteSize();
+    }
+    Shape shape = tensors[0].shape().withDim(0, rows);
+    PooledBuffer buffer = BufferPool.shared().take(bytes);
+    try {
+      ByteBuffer target = buffer.view((int) bytes);
+      int position = 0;
+      for (Tensor tensor : tensors) {
+        target.put(position, tensor.data(), 0, tensor.byteSize());
+        position += tensor.byteSize();
+      }
+      return Tensor.wrap(tensors[0].dataType(), shape, target, buffer);
+    } catch (RuntimeException e) {
+      buffer.close();
+      throw e;
+    }
+  }
+
+  /** Why these outputs cannot be split into {@code rows} rows; null if they can. */
+  static @Nullable String whyNotSplittable(TensorMap outputs, int rows) {
+    for (int i = 0; i < outputs.size(); i++) {
+      Shape shape = outputs.tensor(i).shape();
+      if (shape.rank() == 0 || shape.dim(0) != rows) {
+        return "output '%s' has shape %s for a batch of %d rows"
+            .formatted(outputs.name(i), shape, rows);
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Each part's share of a batch's outputs, which this takes over.
+   *
+   * @param rows of each part, adding up to dimension 0 of every output
+   */
+  static List<TensorMap> split(TensorMap outputs, int[] rows) {
+    List<TensorMap.Builder> shares = new ArrayList<>(rows.length);
+    for (int i = 0; i < rows.length; i++) {
+      shares.add(TensorMap.builder());
+    }
+    try {
+      for (int i = 0; i < outputs.size(); i++) {
+        split(outputs.name(i), outputs.tensor(i), rows, shares);
+      }
+      List<TensorMap> maps = new ArrayList<>(rows.length);
+      for (TensorMap.Builder share : shares) {
+        maps.add(share.build());
+      }
+      return maps;
+    } catch (RuntimeException | Error e) {
+      shares.forEach(TensorMap.Builder::close);
+      outputs.close();
+      throw e;
+    }
+  }
+
+  private static void split(
+      String name, Tensor tensor, int[] rows, List<TensorMap.Builder> shares) {
+    DataType dataType = tensor.dataType();
+    ByteBuffer data = tensor.data();
+    Cursor cursor = new Cursor(tensor);
+    try (SharedTensor shared = new SharedTensor(tensor)) {
+      for (int i = 0; i < rows.length; i++) {
+        int start = cursor.position();
+        int length = cursor.skip(rows[i]) - start;
+        ByteBuffer slice = data.slice(start, length);
+        Shape shape = tensor.shape().withDim(0, rows[i]);
+        Tensor share;
+        if (isCopied(length, tensor.byteSize())) {
+          share = Tensor.copyOf(dataType, shape, slice);
+        } else {
+          share = Tensor.wrap(dataType, shape, slice, shared.retain());
+        }
+        shares.get(i).put(name, share);
+      }
+    }
+  }
+
+  static boolean isCopied(int shareBytes, int totalBytes) {
+    return totalBytes > ALWAYS_SLICED && (long) shareBytes * LARGEST_PINNED_RATIO < totalBytes;
+  }
+
+  /** The bytes {@code [start, end)} of a tensor as one of {@code rows} rows, sharing its memory. */
+  static Tensor view(Tensor tensor, int start, int end, int rows) {
+    return Tensor.wrap(
+        tensor.dataType(),
+        tensor.shape().withDim(0, rows),
+        tensor.data().slice(start, end - start));
+  }
+
+  /** Walks a tensor row by row. */
+  static final class Cursor {
+    private final ByteBuffer data;
+    private final boolean fixedSize;
+
+    /** Bytes of a row, or elements of a row if they differ in size. */
+    private final int perRow;
+
+    private int position;
+
+    Cursor(Tensor tensor) {
+      long rows = Math.max(1, tensor.shape().dim(0));
+      this.data = tensor.data().order(ByteOrder.LITTLE_ENDIAN);
+      this.fixedSize = tensor.dataType().isFixedSize();
+      this.perRow = (int) ((fixedSize ? tensor.byteSize() : tensor.elementCount()) / rows);
+    }
+
+    /** Byte at which the next row starts. */
+    int position() {
+      return position;
+    }
+
+    /** Goes {@code rows} rows on; the new position. */
+    int skip(int rows) {
+      if (fixedSize) {
+        position += perRow * rows;
+      } else {
+        for (long left = (long) perRow * rows; left > 0; left--) {
+          position += 4 + data.getInt(position);
+        }
+      }
+      return position;
+    }
+  }
+}

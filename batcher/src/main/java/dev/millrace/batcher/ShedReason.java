@@ -1,0 +1,13 @@
+package dev.millrace.batcher;
+
+/** Why a request was dropped before it ran. */
+public enum ShedReason {
+  /** The queue had its most requests or bytes. */
+  QUEUE_FULL,
+  /** The deadline passed before or while it waited. */
+  DEADLINE,
+  /** The client gave up while it waited. */
+  CANCELLED,
+  /** The batcher was closing. */
+  CLOSING
+}

@@ -1,0 +1,131 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.spi.Servable;
+import dev.millrace.batcher.Batcher;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One version in memory, ready to run. Lives until it is retired and the last lease is given back;
+ * then it is freed, on a thread of its own, because the last one out may be a runner of the batcher
+ * that is to be closed. Thread-safe.
+ */
+final class LoadedModel {
+  private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
+
+  private final ModelMetadata metadata;
+  private final Placement placement;
+  private final Servable servable;
+  private final Batcher batcher;
+  private final Pipeline pipeline;
+  private final Runnable onFreed;
+  private final long loadNanos;
+
+  /** Leases, and one for not being retired. */
+  private final AtomicInteger uses = new AtomicInteger(1);
+
+  private final CompletableFuture<Void> freed = new CompletableFuture<>();
+
+  /**
+   * @param servable taken over
+   * @param batcher over the servable's predictors; taken over
+   * @param onFreed is called once, after everything else is freed
+   */
+  LoadedModel(
+      ModelMetadata metadata,
+      Placement placement,
+      Servable servable,
+      Batcher batcher,
+      Pipeline pipeline,
+      Runnable onFreed,
+      long loadNanos) {
+    this.metadata = metadata;
+    this.placement = placement;
+    this.servable = servable;
+    this.batcher = batcher;
+    this.pipeline = pipeline;
+    this.onFreed = onFreed;
+    this.loadNanos = loadNanos;
+  }
+
+  ModelId id() {
+    return metadata.id();
+  }
+
+  ModelMetadata metadata() {
+    return metadata;
+  }
+
+  Placement placement() {
+    return placement;
+  }
+
+  Batcher batcher() {
+    return batcher;
+  }
+
+  Pipeline pipeline() {
+    return pipeline;
+  }
+
+  long loadNanos() {
+    return loadNanos;
+  }
+
+  /** Leases that are not given back. */
+  int leases() {
+    return Math.max(0, uses.get() - 1);
+  }
+
+  /** Takes a lease, which {@link #release} gives back; false if it was retired and is freed. */
+  boolean acquire() {
+    int current;
+    do {
+      current = uses.get();
+      if (current == 0) {
+        return false;
+      }
+    } while (!uses.compareAndSet(current, current + 1));
+    return true;
+  }
+
+  void release() {
+    int left = uses.decrementAndGet();
+    if (left == 0) {
+      Thread.ofPlatform().name(id() + "-unload").start(this::free);
+    } else if (left < 0) {
+      throw new IllegalStateException("a lease of " + id() + " was given back twice");
+    }
+  }
+
+  /**
+   * Frees the model once the last lease is given back. Called once, after nobody can find the model
+   * to take a new one.
+   *
+   * @return completes when the memory is freed
+   */
+  CompletableFuture<Void> retire() {
+    release();
+    return freed;
+  }
+
+  private void free() {
+    try {
+      batcher.close();
+      servable.close();
+      onFreed.run();
+      freed.complete(null);
+    } catch (Throwable e) {
+      LOG.error("{}: freeing the model failed", id(), e);
+      freed.completeExceptionally(
+          new InferenceException(
+              ErrorCode.INTERNAL, "freeing %s failed: %s".formatted(id(), e), e));
+    }
+  }
+}

@@ -1,0 +1,219 @@
+package dev.millrace.runtime;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Every measurement of the runtime: this enum is their documentation, and nothing else gives a
+ * meter a name.
+ *
+ * <p>Time spans are in seconds, memory in bytes. Names are Micrometer's; {@link #prometheusName}
+ * has the one that a scrape shows.
+ */
+public enum Metric {
+  REQUESTS(
+      "millrace.requests",
+      Type.COUNTER,
+      "",
+      "Requests answered, by outcome: ok or the error code.",
+      "model",
+      "version",
+      "outcome"),
+  REQUEST_DURATION(
+      "millrace.request.duration",
+      Type.TIMER,
+      "seconds",
+      "From a request being taken over to its answer, all steps included.",
+      "model",
+      "version"),
+  QUEUE_DURATION(
+      "millrace.queue.duration",
+      Type.TIMER,
+      "seconds",
+      "Time that a request waited in the batcher before it ran.",
+      "model",
+      "version"),
+  COMPUTE_DURATION(
+      "millrace.compute.duration",
+      Type.TIMER,
+      "seconds",
+      "Time of one batch inside the predictor.",
+      "model",
+      "version"),
+  BATCH_SIZE(
+      "millrace.batch.size",
+      Type.SUMMARY,
+      "rows",
+      "Rows that the predictor was given at once.",
+      "model",
+      "version"),
+  ROWS(
+      "millrace.inference.rows",
+      Type.COUNTER,
+      "",
+      "Rows that the predictor has computed.",
+      "model",
+      "version"),
+  BATCHES(
+      "millrace.inference.batches",
+      Type.COUNTER,
+      "",
+      "Batches that the predictor has run, failed ones not counted.",
+      "model",
+      "version"),
+  BATCHES_FAILED(
+      "millrace.inference.batches.failed",
+      Type.COUNTER,
+      "",
+      "Batches that the predictor failed to run; their requests run again in halves.",
+      "model",
+      "version"),
+  SHEDS(
+      "millrace.requests.shed",
+      Type.COUNTER,
+      "",
+      "Requests given up before they ran, by reason: in_flight_limit for the server's bound, the"
+          + " others for the batcher's.",
+      "model",
+      "version",
+      "reason"),
+  QUEUED_REQUESTS(
+      "millrace.queue.requests",
+      Type.GAUGE,
+      "",
+      "Requests that wait in the batcher.",
+      "model",
+      "version"),
+  QUEUED_BYTES(
+      "millrace.queue.memory",
+      Type.GAUGE,
+      "bytes",
+      "Memory of the inputs that wait in the batcher.",
+      "model",
+      "version"),
+  BATCHES_RUNNING(
+      "millrace.batches.running",
+      Type.GAUGE,
+      "",
+      "Batches inside predictors now.",
+      "model",
+      "version"),
+  MODEL_REQUESTS_IN_FLIGHT(
+      "millrace.model.requests.in.flight",
+      Type.GAUGE,
+      "",
+      "Requests of this version that are taken over and not answered.",
+      "model",
+      "version"),
+  MODEL_READY(
+      "millrace.model.ready",
+      Type.GAUGE,
+      "",
+      "1 if this version serves, else 0.",
+      "model",
+      "version"),
+  MODEL_LOAD_DURATION(
+      "millrace.model.load.duration",
+      Type.GAUGE,
+      "seconds",
+      "How long the last load of this version took, warm-up included.",
+      "model",
+      "version"),
+  REQUESTS_IN_FLIGHT(
+      "millrace.requests.in.flight",
+      Type.GAUGE,
+      "",
+      "Requests that the server has taken over and not answered."),
+  MEMORY_IN_FLIGHT(
+      "millrace.requests.in.flight.memory",
+      Type.GAUGE,
+      "bytes",
+      "Memory of the inputs of the requests in flight."),
+  TENSOR_MEMORY_USED(
+      "millrace.tensor.memory.used",
+      Type.GAUGE,
+      "bytes",
+      "Pooled memory outside the heap that open tensors hold."),
+  TENSOR_MEMORY_RETAINED(
+      "millrace.tensor.memory.retained",
+      Type.GAUGE,
+      "bytes",
+      "Pooled memory outside the heap kept for tensors to come."),
+  KSERVE_PREPROCESS(
+      "request.preprocess",
+      Type.TIMER,
+      "seconds",
+      "Time in the preprocessing steps, if there are any, under the name that KServe's dashboards"
+          + " read.",
+      "model_name"),
+  KSERVE_PREDICT(
+      "request.predict",
+      Type.TIMER,
+      "seconds",
+      "Time in the batcher and the predictor, under the name that KServe's dashboards read.",
+      "model_name"),
+  KSERVE_POSTPROCESS(
+      "request.postprocess",
+      Type.TIMER,
+      "seconds",
+      "Time in the postprocessing steps, if there are any, under the name that KServe's dashboards"
+          + " read.",
+      "model_name");
+
+  /** What kind of meter it is. */
+  public enum Type {
+    COUNTER,
+    GAUGE,
+    /** A histogram of seconds with fixed buckets. */
+    TIMER,
+    /** A histogram of another unit with fixed buckets. */
+    SUMMARY
+  }
+
+  private final String meterName;
+  private final Type type;
+  private final String unit;
+  private final String help;
+
+  @SuppressWarnings("ImmutableEnumChecker") // made by List.of
+  private final List<String> tags;
+
+  Metric(String meterName, Type type, String unit, String help, String... tags) {
+    this.meterName = meterName;
+    this.type = type;
+    this.unit = unit;
+    this.help = help;
+    this.tags = List.of(tags);
+  }
+
+  /** The name in Micrometer. */
+  public String meterName() {
+    return meterName;
+  }
+
+  public Type type() {
+    return type;
+  }
+
+  /** Base unit; empty for plain numbers. */
+  public String unit() {
+    return unit;
+  }
+
+  /** What it measures, in one sentence. */
+  public String help() {
+    return help;
+  }
+
+  /** Names of its tags, in order. */
+  public List<String> tags() {
+    return tags;
+  }
+
+  /** The name in Prometheus; histograms add {@code _bucket}, {@code _sum} and {@code _count}. */
+  public String prometheusName() {
+    String name = meterName.replace('.', '_').toLowerCase(Locale.ROOT);
+    String withUnit = unit.isEmpty() ? name : name + "_" + unit;
+    return type == Type.COUNTER ? withUnit + "_total" : withUnit;
+  }
+}

@@ -1,0 +1,95 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.Settings;
+import dev.millrace.api.spi.Backend;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What a {@code model.yaml} says: the {@link ModelOptions}, the model's {@code name}, its {@code
+ * properties} (free texts that its metadata show), and one section for the backend, named as it.
+ *
+ * @param source the file, for people
+ * @param sections the backends' sections as they were read
+ */
+record ModelConfig(
+    String source,
+    Optional<String> name,
+    ModelOptions options,
+    Map<String, String> properties,
+    Map<String, Map<?, ?>> sections) {
+  static final String FILE_NAME = "model.yaml";
+
+  /** The configuration of a model that has no file. */
+  static ModelConfig none() {
+    return new ModelConfig(
+        "no model.yaml", Optional.empty(), ModelOptions.none(), Map.of(), Map.of());
+  }
+
+  /**
+   * The configuration in a directory; an empty one if it has no {@code model.yaml}.
+   *
+   * @throws InferenceException INVALID_ARGUMENT that names the file, the key and what was expected
+   */
+  static ModelConfig in(Path directory, Collection<Backend> backends) {
+    Path file = directory.resolve(FILE_NAME);
+    return Files.isRegularFile(file) ? read(YamlFile.read(file), backends) : none();
+  }
+
+  private static ModelConfig read(Settings settings, Collection<Backend> backends) {
+    Optional<String> name = settings.string("name");
+    ModelOptions options = ModelOptions.read(settings);
+    Map<String, String> properties = new LinkedHashMap<>();
+    Settings section = settings.section("properties");
+    for (String key : section.keys()) {
+      section.string(key).ifPresent(value -> properties.put(key, value));
+    }
+    Map<String, Map<?, ?>> sections = new LinkedHashMap<>();
+    for (Backend backend : backends) {
+      settings
+          .value(backend.name())
+          .ifPresent(value -> {
+            if (!(value instanceof Map<?, ?> map)) {
+              throw settings.bad(backend.name(), value, "a section of keys and values");
+            }
+            sections.put(backend.name(), map);
+          });
+    }
+    settings.rejectUnknown();
+    return new ModelConfig(settings.source(), name, options, properties, sections);
+  }
+
+  /** This configuration, and where it says nothing, {@code lower}; a section counts as one. */
+  ModelConfig over(ModelConfig lower) {
+    Map<String, String> mergedProperties = new LinkedHashMap<>(lower.properties);
+    mergedProperties.putAll(properties);
+    return new ModelConfig(
+        sections.isEmpty() ? lower.source : source,
+        name.or(lower::name),
+        options.over(lower.options),
+        mergedProperties,
+        sections.isEmpty() ? lower.sections : sections);
+  }
+
+  /**
+   * The section of the backend that loads the model.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if there is a section for another backend
+   */
+  Settings engine(Backend backend) {
+    for (String key : sections.keySet()) {
+      if (!key.equals(backend.name())) {
+        throw InferenceException.invalidArgument(
+            "%s: section '%s' is for another backend than '%s', which loads this model"
+                .formatted(source, key, backend.name()));
+      }
+    }
+    Map<?, ?> section = sections.getOrDefault(backend.name(), Map.of());
+    return Settings.of(source, Map.of(backend.name(), section)).section(backend.name());
+  }
+}

@@ -1,0 +1,21 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.Device;
+import dev.millrace.api.ModelMetadata;
+import java.util.List;
+
+/**
+ * What is served under a name.
+ *
+ * @param metadata of the version asked for, as it is served: with the cap on rows in force
+ * @param versions the version asked for, else all that are ready, oldest first
+ * @param device where the instances run
+ * @param instances how many predictors run at the same time
+ * @param threads how many threads one run may use
+ */
+public record ModelDescription(
+    ModelMetadata metadata, List<String> versions, Device device, int instances, int threads) {
+  public ModelDescription {
+    versions = List.copyOf(versions);
+  }
+}

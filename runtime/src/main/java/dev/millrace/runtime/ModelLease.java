@@ -1,0 +1,39 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * The right to use a loaded version: it is not freed before the lease is closed, even if it is
+ * unloaded or replaced meanwhile. Whoever took it closes it; from any thread.
+ */
+public final class ModelLease implements AutoCloseable {
+  private final LoadedModel model;
+  private final AtomicBoolean open = new AtomicBoolean(true);
+
+  /**
+   * @param model acquired; released by this
+   */
+  ModelLease(LoadedModel model) {
+    this.model = model;
+  }
+
+  /** Name and version of what is leased. */
+  public ModelId id() {
+    return model.id();
+  }
+
+  /** What the version declares. */
+  public ModelMetadata metadata() {
+    return model.metadata();
+  }
+
+  /** Gives the right back; a second call does nothing. */
+  @Override
+  public void close() {
+    if (open.compareAndSet(true, false)) {
+      model.release();
+    }
+  }
+}

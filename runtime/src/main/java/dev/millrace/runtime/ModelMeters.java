@@ -1,0 +1,165 @@
+package dev.millrace.runtime;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.ModelId;
+import dev.millrace.batcher.BatchListener;
+import dev.millrace.batcher.ShedReason;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.Timer;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The meters of one model version, registered before its first request, so that measuring looks
+ * nothing up. Stays the same over reloads of the version; {@link #show} says which loaded one the
+ * gauges look at. Thread-safe.
+ */
+final class ModelMeters implements BatchListener {
+  private final List<Meter> registered = new ArrayList<>();
+  private final Counter ok;
+  private final Map<ErrorCode, Counter> failed = new EnumMap<>(ErrorCode.class);
+  private final Map<ShedReason, Counter> shed = new EnumMap<>(ShedReason.class);
+  private final Counter inFlightLimit;
+  private final Timer duration;
+  private final Timer queue;
+  private final Timer compute;
+  private final DistributionSummary batchSize;
+  private final Counter rows;
+  private final Counter batches;
+  private final Counter batchesFailed;
+  private final Timer preprocess;
+  private final Timer predict;
+  private final Timer postprocess;
+  private volatile @Nullable LoadedModel shown;
+  private volatile double loadSeconds;
+
+  ModelMeters(ModelId id, Meters meters) {
+    String name = id.name();
+    String version = id.version();
+    ok = counter(meters, Metric.REQUESTS, name, version, "ok");
+    for (ErrorCode code : ErrorCode.values()) {
+      failed.put(code, counter(meters, Metric.REQUESTS, name, version, label(code)));
+    }
+    for (ShedReason reason : ShedReason.values()) {
+      shed.put(reason, counter(meters, Metric.SHEDS, name, version, label(reason)));
+    }
+    inFlightLimit = counter(meters, Metric.SHEDS, name, version, "in_flight_limit");
+    duration = keep(meters.timer(Metric.REQUEST_DURATION, name, version));
+    queue = keep(meters.timer(Metric.QUEUE_DURATION, name, version));
+    compute = keep(meters.timer(Metric.COMPUTE_DURATION, name, version));
+    batchSize = keep(meters.summary(Metric.BATCH_SIZE, name, version));
+    rows = counter(meters, Metric.ROWS, name, version);
+    batches = counter(meters, Metric.BATCHES, name, version);
+    batchesFailed = counter(meters, Metric.BATCHES_FAILED, name, version);
+    gauge(meters, Metric.QUEUED_REQUESTS, id, model -> model.batcher().queuedRequests());
+    gauge(meters, Metric.QUEUED_BYTES, id, model -> model.batcher().queuedBytes());
+    gauge(meters, Metric.BATCHES_RUNNING, id, model -> model.batcher().runningBatches());
+    gauge(meters, Metric.MODEL_REQUESTS_IN_FLIGHT, id, LoadedModel::leases);
+    keep(meters.gauge(Metric.MODEL_LOAD_DURATION, this, these -> these.loadSeconds, name, version));
+    // Without a version, so they outlive this one.
+    preprocess = meters.timer(Metric.KSERVE_PREPROCESS, name);
+    predict = meters.timer(Metric.KSERVE_PREDICT, name);
+    postprocess = meters.timer(Metric.KSERVE_POSTPROCESS, name);
+  }
+
+  private static String label(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
+  }
+
+  private Counter counter(Meters meters, Metric metric, String... tagValues) {
+    return keep(meters.counter(metric, tagValues));
+  }
+
+  private void gauge(
+      Meters meters, Metric metric, ModelId id, ToDoubleFunction<LoadedModel> value) {
+    keep(
+        meters.gauge(
+            metric,
+            this,
+            these -> {
+              LoadedModel model = these.shown;
+              return model == null ? 0 : value.applyAsDouble(model);
+            },
+            id.name(),
+            id.version()));
+  }
+
+  private <M extends Meter> M keep(M meter) {
+    registered.add(meter);
+    return meter;
+  }
+
+  /** The meters that go away with the version. */
+  List<Meter> registered() {
+    return registered;
+  }
+
+  /** From now on the gauges show {@code model}. */
+  void show(LoadedModel model) {
+    shown = model;
+    loadSeconds = model.loadNanos() / 1e9;
+  }
+
+  /** The gauges no longer show {@code model}, if they did. */
+  void hide(LoadedModel model) {
+    if (shown == model) {
+      shown = null;
+    }
+  }
+
+  /** A request was answered; {@code error} is null if it succeeded. */
+  void answered(@Nullable ErrorCode error, long nanos) {
+    Counter outcome = error == null ? ok : failed.get(error);
+    requireNonNull(outcome).increment();
+    duration.record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  void shedByInFlightLimit() {
+    inFlightLimit.increment();
+  }
+
+  void preprocessed(long nanos) {
+    preprocess.record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  void predicted(long nanos) {
+    predict.record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  void postprocessed(long nanos) {
+    postprocess.record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  @Override
+  public void requestStarted(long queueNanos) {
+    queue.record(queueNanos, TimeUnit.NANOSECONDS);
+  }
+
+  @Override
+  public void batchCompleted(int requests, int batchRows, long computeNanos) {
+    compute.record(computeNanos, TimeUnit.NANOSECONDS);
+    batchSize.record(batchRows);
+    rows.increment(batchRows);
+    batches.increment();
+  }
+
+  @Override
+  public void batchFailed(int requests, int batchRows) {
+    batchesFailed.increment();
+  }
+
+  @Override
+  public void requestShed(ShedReason reason) {
+    requireNonNull(shed.get(reason)).increment();
+  }
+}

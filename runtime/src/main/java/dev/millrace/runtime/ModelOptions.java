@@ -1,0 +1,90 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.Settings;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * How a model is served, as far as somebody said so. The same keys are read from {@code model.yaml}
+ * and from the server's own configuration, whose values win; what nobody said gets the default.
+ *
+ * @param backend {@code backend}: name of the engine; default: the first that recognises the files
+ * @param versionPolicy {@code version-policy}; default: the newest version
+ * @param maxBatchSize {@code max-batch-size}: most rows that the model is given at once, 0 to never
+ *     merge requests; default: what the model declares, or {@value #DEFAULT_MAX_BATCH_SIZE} if it
+ *     is batchable without a bound
+ * @param instances {@code instances}: predictors that run at the same time; default on CPU: the
+ *     processors divided by {@code threads}, else 1
+ * @param threads {@code threads}: threads that one run may use inside the engine; default: 1, or
+ *     the processors divided by {@code instances} if those are given
+ * @param device {@code device}: {@code auto}, {@code cpu}, {@code gpu} or {@code gpu:N}; default:
+ *     {@code auto}
+ * @param queueLimit {@code queue-limit}: requests that may wait for the model, more are refused;
+ *     default: {@value #DEFAULT_QUEUE_LIMIT}
+ * @param queueBytes {@code queue-bytes}: memory that their inputs may take; default: 512MB
+ * @param warmUp {@code warm-up}: whether the model runs once before it serves; default: true
+ * @param timeout {@code timeout}: time after which a request that says nothing else is given up;
+ *     default: none
+ */
+public record ModelOptions(
+    Optional<String> backend,
+    Optional<VersionPolicy> versionPolicy,
+    Optional<Integer> maxBatchSize,
+    Optional<Integer> instances,
+    Optional<Integer> threads,
+    Optional<DeviceChoice> device,
+    Optional<Integer> queueLimit,
+    Optional<Long> queueBytes,
+    Optional<Boolean> warmUp,
+    Optional<Duration> timeout) {
+
+  static final int DEFAULT_MAX_BATCH_SIZE = 64;
+  static final int DEFAULT_QUEUE_LIMIT = 4096;
+  static final long DEFAULT_QUEUE_BYTES = 512L << 20;
+
+  private static final ModelOptions NONE = read(Settings.empty("no options"));
+
+  /** Options of which none is set. */
+  public static ModelOptions none() {
+    return NONE;
+  }
+
+  /**
+   * The options in {@code settings}; keys of other things are left alone.
+   *
+   * @throws dev.millrace.api.InferenceException INVALID_ARGUMENT if a value does not do
+   */
+  public static ModelOptions read(Settings settings) {
+    return new ModelOptions(
+        settings.string("backend"),
+        VersionPolicy.read(settings, "version-policy"),
+        settings.integer("max-batch-size", 0, 1 << 20),
+        settings.integer("instances", 1, 1024),
+        settings.integer("threads", 1, 1024),
+        settings.string("device").map(text -> device(settings, text)),
+        settings.integer("queue-limit", 1, Integer.MAX_VALUE),
+        settings.size("queue-bytes"),
+        settings.bool("warm-up"),
+        settings.duration("timeout"));
+  }
+
+  private static DeviceChoice device(Settings settings, String text) {
+    return DeviceChoice.parse(text)
+        .orElseThrow(() -> settings.bad("device", text, "auto, cpu, gpu or gpu:N"));
+  }
+
+  /** These options, and where they say nothing, {@code lower}. */
+  public ModelOptions over(ModelOptions lower) {
+    return new ModelOptions(
+        backend.or(lower::backend),
+        versionPolicy.or(lower::versionPolicy),
+        maxBatchSize.or(lower::maxBatchSize),
+        instances.or(lower::instances),
+        threads.or(lower::threads),
+        device.or(lower::device),
+        queueLimit.or(lower::queueLimit),
+        queueBytes.or(lower::queueBytes),
+        warmUp.or(lower::warmUp),
+        timeout.or(lower::timeout));
+  }
+}

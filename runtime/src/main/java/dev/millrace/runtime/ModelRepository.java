@@ -1,0 +1,317 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.spi.Backend;
+import dev.millrace.runtime.FoundModel.FoundVersion;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+
+/**
+ * Where models are found. A place is one of
+ *
+ * <ul>
+ *   <li>a model file: version 1 of a model named after it, or after its directory if the file is
+ *       called {@code model};
+ *   <li>a directory with a model's files directly in it: version 1 of a model named after the
+ *       directory;
+ *   <li>a directory with numbered directories, each with a model's files: versions of one model;
+ *   <li>a directory of such directories: a repository.
+ * </ul>
+ *
+ * <p>Symbolic links are followed; names that start with a dot and {@code lost+found} are passed
+ * over. A {@code model.yaml} stands beside the files or in the directory of the model; one in a
+ * version directory wins over that. Looks at the disk on each call; thread-safe.
+ */
+final class ModelRepository {
+  private final List<ModelPath> places;
+  private final List<Backend> backends;
+
+  ModelRepository(List<ModelPath> places, List<Backend> backends) {
+    this.places = List.copyOf(places);
+    this.backends = List.copyOf(backends);
+  }
+
+  List<ModelPath> places() {
+    return places;
+  }
+
+  /**
+   * Every model of every place, in the order of the places, then by name.
+   *
+   * @param options what wins over any {@code model.yaml}
+   * @throws InferenceException FAILED_PRECONDITION if a place does not exist or holds nothing that
+   *     a backend recognises, or two models have one name
+   */
+  List<FoundModel> findAll(ModelOptions options) {
+    Map<String, FoundModel> models = new LinkedHashMap<>();
+    for (ModelPath place : places) {
+      for (FoundModel model : findAt(place, options)) {
+        FoundModel other = models.putIfAbsent(model.name(), model);
+        if (other != null) {
+          throw precondition(
+              "two models are called '%s': %s and %s"
+                  .formatted(model.name(), other.path(), model.path()));
+        }
+      }
+    }
+    return List.copyOf(models.values());
+  }
+
+  /** The model of that name, if it is there now; places that do not exist are passed over. */
+  Optional<FoundModel> find(String name, ModelOptions options) {
+    for (ModelPath place : places) {
+      if (Files.exists(place.path())) {
+        for (FoundModel model : modelsAt(place, options)) {
+          if (model.name().equals(name)) {
+            return Optional.of(model);
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private List<FoundModel> findAt(ModelPath place, ModelOptions options) {
+    Path path = place.path();
+    if (!Files.exists(path)) {
+      throw precondition("%s does not exist".formatted(path));
+    }
+    if (backends.isEmpty()) {
+      throw precondition("no backend is installed, so no model can be loaded");
+    }
+    List<FoundModel> models = modelsAt(place, options);
+    if (models.isEmpty()) {
+      throw nothingRecognised(path);
+    }
+    if (place.name().isPresent() && !models.getFirst().path().equals(path)) {
+      throw precondition(
+          "%s is a repository of %d models, which cannot all be called '%s'"
+              .formatted(path, models.size(), place.name().get()));
+    }
+    return models;
+  }
+
+  private List<FoundModel> modelsAt(ModelPath place, ModelOptions options) {
+    Path path = place.path();
+    Optional<FoundModel> single =
+        Files.isDirectory(path)
+            ? inDirectory(path, place.name(), options)
+            : Optional.of(ofFile(path, place.name(), options));
+    if (single.isPresent()) {
+      return List.of(single.get());
+    }
+    List<FoundModel> models = new ArrayList<>();
+    for (Path child : directoriesIn(path)) {
+      inDirectory(child, Optional.empty(), options).ifPresent(models::add);
+    }
+    return models;
+  }
+
+  private FoundModel ofFile(Path file, Optional<String> name, ModelOptions options) {
+    Path directory = file.toAbsolutePath().getParent();
+    String stem = stem(file);
+    String fallback =
+        name.orElse(stem.equals("model") && directory != null ? nameOf(directory) : stem);
+    try {
+      ModelConfig config =
+          directory == null ? ModelConfig.none() : ModelConfig.in(directory, backends);
+      return loadable(
+          name.or(config::name).orElse(fallback),
+          file,
+          options,
+          config,
+          List.of(new FoundVersion("1", file)));
+    } catch (InferenceException e) {
+      return new FoundModel.Broken(fallback, file, e);
+    }
+  }
+
+  /** The model in {@code directory}; empty if it does not look like the directory of one. */
+  private Optional<FoundModel> inDirectory(
+      Path directory, Optional<String> name, ModelOptions options) {
+    String fallback = name.orElse(nameOf(directory));
+    try {
+      ModelConfig config = ModelConfig.in(directory, backends);
+      Optional<String> backend = options.backend().or(config.options()::backend);
+      List<FoundVersion> versions;
+      if (recognise(directory, backend).isPresent()) {
+        versions = List.of(new FoundVersion("1", directory));
+      } else {
+        versions = versionsIn(directory);
+        if (versions.isEmpty()) {
+          if (Files.exists(directory.resolve(ModelConfig.FILE_NAME))) {
+            throw nothingRecognised(directory);
+          }
+          return Optional.empty();
+        }
+      }
+      return Optional.of(
+          loadable(name.or(config::name).orElse(fallback), directory, options, config, versions));
+    } catch (InferenceException e) {
+      return Optional.of(new FoundModel.Broken(fallback, directory, e));
+    }
+  }
+
+  private static FoundModel loadable(
+      String name,
+      Path path,
+      ModelOptions options,
+      ModelConfig config,
+      List<FoundVersion> versions) {
+    if (name.isBlank() || name.chars().anyMatch(c -> c == '/' || Character.isISOControl(c))) {
+      throw InferenceException.invalidArgument(
+          "%s: '%s' is not a name for a model".formatted(path, name));
+    }
+    VersionPolicy policy =
+        options
+            .versionPolicy()
+            .or(config.options()::versionPolicy)
+            .orElse(new VersionPolicy.Latest(1));
+    return new FoundModel.Loadable(name, path, options, config, select(path, policy, versions));
+  }
+
+  private static List<FoundVersion> select(
+      Path path, VersionPolicy policy, List<FoundVersion> versions) {
+    return switch (policy) {
+      case VersionPolicy.All() -> versions;
+      case VersionPolicy.Latest(int count) ->
+          versions.subList(Math.max(0, versions.size() - count), versions.size());
+      case VersionPolicy.Specific(List<String> wanted) -> {
+        List<FoundVersion> selected =
+            versions.stream().filter(version -> wanted.contains(version.version())).toList();
+        if (selected.size() < wanted.stream().distinct().count()) {
+          throw precondition(
+              "%s: version-policy asks for %s, found are %s"
+                  .formatted(path, wanted, versions.stream().map(FoundVersion::version).toList()));
+        }
+        yield selected;
+      }
+    };
+  }
+
+  /** The numbered directories; of those with the same number, the one without leading zeros. */
+  private static List<FoundVersion> versionsIn(Path directory) {
+    Map<String, FoundVersion> versions = new TreeMap<>(Versions.ORDER);
+    for (Path child : directoriesIn(directory)) {
+      String name = nameOf(child);
+      if (Versions.isNumeric(name)) {
+        String version = Versions.canonical(name);
+        if (name.equals(version) || !versions.containsKey(version)) {
+          versions.put(version, new FoundVersion(version, child));
+        }
+      }
+    }
+    return List.copyOf(versions.values());
+  }
+
+  /**
+   * What is to be loaded for one version, and how.
+   *
+   * @throws InferenceException FAILED_PRECONDITION if no backend recognises its files,
+   *     INVALID_ARGUMENT if its configuration is wrong
+   */
+  LoadPlan plan(FoundModel.Loadable model, FoundVersion version) {
+    Path path = version.path();
+    ModelConfig config = model.config();
+    if (!path.equals(model.path())) {
+      ModelConfig own = ModelConfig.in(path, backends);
+      if (own.name().isPresent() || own.options().versionPolicy().isPresent()) {
+        throw InferenceException.invalidArgument(
+            "%s: name and version-policy belong in the %s of the model, not of a version"
+                .formatted(own.source(), ModelConfig.FILE_NAME));
+      }
+      config = own.over(config);
+    }
+    ModelOptions options = model.options().over(config.options());
+    Recognised found =
+        recognise(path, options.backend()).orElseThrow(() -> nothingRecognised(path));
+    return new LoadPlan(
+        new ModelId(model.name(), version.version()),
+        found.backend(),
+        found.path(),
+        options,
+        config.properties(),
+        config.engine(found.backend()));
+  }
+
+  private record Recognised(Backend backend, Path path) {}
+
+  /** The first backend, or the one named, that has a model in {@code path}. */
+  private Optional<Recognised> recognise(Path path, Optional<String> name) {
+    List<Backend> asked =
+        name.isEmpty()
+            ? backends
+            : backends.stream().filter(backend -> backend.name().equals(name.get())).toList();
+    if (asked.isEmpty()) {
+      throw InferenceException.invalidArgument(
+          "%s: there is no backend '%s'; installed are %s"
+              .formatted(
+                  path,
+                  name.orElse(""),
+                  backends.stream().map(Backend::name).collect(Collectors.joining(", "))));
+    }
+    for (Backend backend : asked) {
+      Optional<Path> model = backend.findModel(path);
+      if (model.isPresent()) {
+        return Optional.of(new Recognised(backend, model.get()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private InferenceException nothingRecognised(Path path) {
+    return precondition(
+        "%s holds no model: looked for %s"
+            .formatted(
+                path,
+                backends.stream()
+                        .map(backend -> "%s (%s)".formatted(backend.modelFiles(), backend.name()))
+                        .collect(Collectors.joining(", "))
+                    + (Files.isDirectory(path)
+                        ? " in it, in its version directories and in its sub-directories"
+                        : "")));
+  }
+
+  private static List<Path> directoriesIn(Path directory) {
+    List<Path> directories = new ArrayList<>();
+    try (DirectoryStream<Path> children = Files.newDirectoryStream(directory)) {
+      for (Path child : children) {
+        String name = nameOf(child);
+        if (!name.startsWith(".") && !name.equals("lost+found") && Files.isDirectory(child)) {
+          directories.add(child);
+        }
+      }
+    } catch (IOException e) {
+      throw new InferenceException(
+          ErrorCode.FAILED_PRECONDITION, "%s cannot be read: %s".formatted(directory, e), e);
+    }
+    directories.sort(null);
+    return directories;
+  }
+
+  private static String nameOf(Path path) {
+    Path name = path.toAbsolutePath().normalize().getFileName();
+    return name == null ? "model" : name.toString();
+  }
+
+  private static String stem(Path file) {
+    String name = nameOf(file);
+    int dot = name.lastIndexOf('.');
+    return dot > 0 ? name.substring(0, dot) : name;
+  }
+
+  private static InferenceException precondition(String message) {
+    return new InferenceException(ErrorCode.FAILED_PRECONDITION, message);
+  }
+}

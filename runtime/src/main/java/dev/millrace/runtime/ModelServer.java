@@ -1,0 +1,174 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.InferenceLogger;
+import dev.millrace.api.spi.Transformer;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A model server without a network: what the front ends call, and what a Java program embeds.
+ * Thread-safe.
+ */
+public final class ModelServer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(ModelServer.class);
+
+  private final RuntimeConfig config;
+  private final Steps steps;
+  private final Meters meters;
+  private final Ticker ticker;
+  private final Admission admission;
+  private final ModelRegistry registry;
+  private final String idPrefix = Integer.toHexString(new Random().nextInt()) + "-";
+  private final AtomicLong ids = new AtomicLong();
+  private final AtomicBoolean isClosed = new AtomicBoolean();
+  private volatile boolean isDraining;
+
+  private ModelServer(
+      RuntimeConfig config,
+      List<Backend> backends,
+      Steps steps,
+      MeterRegistry registry,
+      Ticker ticker) {
+    this.config = config;
+    this.steps = steps;
+    this.meters = new Meters(registry);
+    this.ticker = ticker;
+    this.admission = new Admission(config.maxInFlightRequests(), config.maxInFlightBytes());
+    this.registry =
+        new ModelRegistry(
+            config,
+            new ModelRepository(config.models(), backends),
+            new ModelLoader(config.processors(), steps, meters, ticker),
+            meters,
+            ticker);
+    meters.gauge(Metric.REQUESTS_IN_FLIGHT, admission, Admission::requests);
+    meters.gauge(Metric.MEMORY_IN_FLIGHT, admission, Admission::bytes);
+  }
+
+  /** A server that has not loaded anything yet: see {@link ModelRegistry#loadAll}. */
+  public static ModelServer create(
+      RuntimeConfig config, List<Backend> backends, MeterRegistry meters) {
+    return create(config, backends, List.of(), List.of(), meters, Ticker.system());
+  }
+
+  /**
+   * A server with steps around its models and loggers beside them, which it closes.
+   *
+   * @param transformers in the order of preprocessing; postprocessing goes the other way
+   * @param ticker the one that the deadlines of requests are measured with
+   */
+  public static ModelServer create(
+      RuntimeConfig config,
+      List<Backend> backends,
+      List<Transformer> transformers,
+      List<InferenceLogger> loggers,
+      MeterRegistry meters,
+      Ticker ticker) {
+    return new ModelServer(config, backends, new Steps(transformers, loggers), meters, ticker);
+  }
+
+  /** What is loaded. */
+  public ModelRegistry models() {
+    return registry;
+  }
+
+  /**
+   * Takes a request through the pipeline of its model.
+   *
+   * <p>Always takes the request over, and throws nothing: every failure completes the future with
+   * an {@link InferenceException}. Cancelling the future cancels the inference. A response has the
+   * request's id, or one made up if that is empty.
+   *
+   * @return completes on a runner, a timer, a virtual thread or the caller's own; the response
+   *     belongs to whoever receives it
+   */
+  public CompletableFuture<InferenceResponse> infer(InferenceRequest request) {
+    long start = ticker.nanos();
+    LoadedModel model;
+    try {
+      if (isClosed.get()) { // rather than that its models are gone
+        throw InferenceException.unavailable("the server is shutting down");
+      }
+      model = registry.acquire(request.model());
+    } catch (InferenceException e) {
+      request.close();
+      return CompletableFuture.failedFuture(e);
+    }
+    long bytes = request.inputs().byteSize();
+    try {
+      admission.enter(bytes);
+    } catch (InferenceException e) {
+      request.close();
+      model.pipeline().meters().shedByInFlightLimit();
+      model.pipeline().meters().answered(e.code(), ticker.nanos() - start);
+      model.release();
+      return CompletableFuture.failedFuture(e);
+    }
+    String id =
+        request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
+    Inference inference = new Inference(model, admission, bytes, id, start);
+    inference.start(request);
+    return inference;
+  }
+
+  /** Whether the process is able to answer at all; does not depend on any model. */
+  public boolean isLive() {
+    return !isClosed.get();
+  }
+
+  /** Whether all models asked for at the start serve, and the server is not about to stop. */
+  public boolean isReady() {
+    return !isDraining && !isClosed.get() && registry.isReady();
+  }
+
+  /** Where the measurements go. */
+  public MeterRegistry meters() {
+    return meters.registry();
+  }
+
+  /** Requests that are taken over and not answered. */
+  public int requestsInFlight() {
+    return admission.requests();
+  }
+
+  /** Makes the server not ready, for load balancers to see; requests are still served. */
+  public void startDraining() {
+    isDraining = true;
+  }
+
+  /**
+   * Refuses new requests, finishes the accepted ones, then unloads all models; blocks, on each of
+   * the two at most for the configured drain time-out. A second call does nothing.
+   */
+  @Override
+  public void close() {
+    isDraining = true;
+    if (!isClosed.compareAndSet(false, true)) {
+      return;
+    }
+    admission.close();
+    try {
+      if (!admission.awaitDrained(config.drainTimeout())) {
+        LOG.warn(
+            "{} requests are still in flight after {} s",
+            admission.requests(),
+            config.drainTimeout().toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    registry.close(config.drainTimeout());
+    steps.close();
+  }
+}

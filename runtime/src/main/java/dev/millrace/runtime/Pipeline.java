@@ -1,0 +1,147 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.InferenceLogger;
+import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
+import dev.millrace.api.spi.InferenceLogger.Side;
+import dev.millrace.api.spi.Transformer;
+import dev.millrace.batcher.Batcher;
+import dev.millrace.batcher.Reply;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The way of a request through one loaded version: preprocess, log MODEL_INPUTS, batcher, log
+ * PREDICTIONS, postprocess. This class has the steps; {@link Inference} takes one request through
+ * them. Thread-safe.
+ */
+final class Pipeline {
+  private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
+
+  private final ModelId id;
+  private final Steps steps;
+  private final RequestValidator validator;
+  private final Optional<Duration> defaultTimeout;
+  private final Batcher batcher;
+  private final ModelMeters meters;
+  private final Ticker ticker;
+
+  Pipeline(
+      ModelMetadata metadata,
+      Optional<Duration> defaultTimeout,
+      Steps steps,
+      Batcher batcher,
+      ModelMeters meters,
+      Ticker ticker) {
+    this.id = metadata.id();
+    this.steps = steps;
+    this.validator = new RequestValidator(metadata);
+    this.defaultTimeout = defaultTimeout;
+    this.batcher = batcher;
+    this.meters = meters;
+    this.ticker = ticker;
+  }
+
+  ModelId id() {
+    return id;
+  }
+
+  List<Transformer> transformers() {
+    return steps.transformers();
+  }
+
+  ModelMeters meters() {
+    return meters;
+  }
+
+  long now() {
+    return ticker.nanos();
+  }
+
+  /** The request with the deadline that it will be held to. */
+  InferenceRequest withDeadline(InferenceRequest request) {
+    return RequestValidator.withDeadline(request, defaultTimeout, ticker);
+  }
+
+  /** Takes the inputs over, unless it throws an InferenceException. */
+  Reply predict(String requestId, InferenceRequest request) {
+    validator.validate(request);
+    log(Side.MODEL_INPUTS, requestId, request.inputs(), null);
+    try {
+      return batcher.submit(request.inputs(), request.requestedOutputs(), request.deadline());
+    } catch (InferenceException e) {
+      log(Side.PREDICTIONS, requestId, TensorMap.empty(), e.code());
+      throw e;
+    }
+  }
+
+  /** Tells the loggers what came out; {@code outputs} stay the caller's. */
+  void logPredictions(String requestId, TensorMap outputs, @Nullable ErrorCode error) {
+    log(Side.PREDICTIONS, requestId, outputs, error);
+  }
+
+  private void log(Side side, String requestId, TensorMap tensors, @Nullable ErrorCode error) {
+    List<InferenceLogger> loggers = steps.loggers();
+    if (loggers.isEmpty()) {
+      return;
+    }
+    InferenceRecord entry = new InferenceRecord(side, requestId, id, Instant.now(), tensors, error);
+    for (InferenceLogger logger : loggers) {
+      try {
+        logger.log(entry);
+      } catch (RuntimeException e) {
+        LOG.error("{}: an inference logger threw, which none may", id, e);
+      }
+    }
+  }
+
+  /**
+   * {@code outputs} in the order that was asked for; takes them over.
+   *
+   * @throws InferenceException INTERNAL if one is missing; they are then still the caller's
+   */
+  static TensorMap inOrder(TensorMap outputs, List<String> requested) {
+    if (requested.isEmpty() || isInOrder(outputs, requested)) {
+      return outputs;
+    }
+    TensorMap.Builder ordered = TensorMap.builder();
+    for (String name : requested) {
+      Tensor tensor = outputs.get(name);
+      if (tensor == null) {
+        throw new InferenceException(
+            ErrorCode.INTERNAL, "the model gave no output '%s'".formatted(name));
+      }
+      ordered.put(name, tensor);
+    }
+    for (int i = 0; i < outputs.size(); i++) {
+      if (!ordered.contains(outputs.name(i))) {
+        outputs.tensor(i).close();
+      }
+    }
+    return ordered.build();
+  }
+
+  private static boolean isInOrder(TensorMap outputs, List<String> requested) {
+    if (outputs.size() != requested.size()) {
+      return false;
+    }
+    for (int i = 0; i < requested.size(); i++) {
+      if (!outputs.name(i).equals(requested.get(i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

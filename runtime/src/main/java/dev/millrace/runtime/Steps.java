@@ -1,0 +1,23 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.spi.InferenceLogger;
+import dev.millrace.api.spi.Transformer;
+import java.util.List;
+
+/**
+ * What stands around and beside the models of a server.
+ *
+ * @param transformers in the order of preprocessing; postprocessing goes the other way
+ */
+record Steps(List<Transformer> transformers, List<InferenceLogger> loggers) {
+  Steps {
+    transformers = List.copyOf(transformers);
+    loggers = List.copyOf(loggers);
+  }
+
+  /** Closes them, the ones that were used last first. */
+  void close() {
+    loggers.forEach(InferenceLogger::close);
+    transformers.forEach(Transformer::close);
+  }
+}

@@ -1,0 +1,168 @@
+package dev.millrace.server.http;
+
+import static java.util.Objects.requireNonNull;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.EventLoop;
+import io.netty.handler.codec.http.HttpContent;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.util.ReferenceCountUtil;
+import java.io.IOException;
+import java.util.concurrent.Executor;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One client's connection: takes requests in, hands them to their routes, and sends the answers in
+ * the order of the requests. Everything but {@link #shutdown} happens on its event loop.
+ *
+ * <p>Three parts share the work: {@link RequestReceiver} makes exchanges of what is read, {@link
+ * ResponseQueue} puts answers into order and on the wire, {@link ConnectionTimer} watches the clock.
+ */
+final class HttpConnection extends ChannelInboundHandlerAdapter {
+  private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
+
+  private final HttpFrontEnd frontEnd;
+  private final RequestReceiver receiver;
+  private final ResponseQueue responses;
+  private final ConnectionTimer timer;
+  private @Nullable ChannelHandlerContext context;
+
+  /** Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end. */
+  private boolean reading;
+
+  HttpConnection(HttpFrontEnd frontEnd) {
+    this.frontEnd = frontEnd;
+    this.receiver = new RequestReceiver(this, frontEnd.router());
+    this.responses = new ResponseQueue(this, frontEnd.unrouted());
+    this.timer = new ConnectionTimer(this, frontEnd.config());
+  }
+
+  HttpConfig config() {
+    return frontEnd.config();
+  }
+
+  Executor workers() {
+    return frontEnd.workers();
+  }
+
+  ChannelHandlerContext context() {
+    return requireNonNull(context);
+  }
+
+  EventLoop eventLoop() {
+    return context().channel().eventLoop();
+  }
+
+  ByteBufAllocator allocator() {
+    return context().alloc();
+  }
+
+  RequestReceiver receiver() {
+    return receiver;
+  }
+
+  ResponseQueue responses() {
+    return responses;
+  }
+
+  boolean isReading() {
+    return reading;
+  }
+
+  boolean isDraining() {
+    return frontEnd.isDraining();
+  }
+
+  /** An exchange's answer is there. */
+  void answered(HttpExchange exchange) {
+    responses.answered(exchange);
+  }
+
+  /** Reads on if there is room for more requests and the client takes its answers, else not. */
+  void updateReads() {
+    boolean wanted = !responses.isFull() && context().channel().isWritable();
+    if (context().channel().config().isAutoRead() != wanted) {
+      context().channel().config().setAutoRead(wanted);
+    }
+  }
+
+  /** Closes once what is in flight is answered; from any thread. */
+  void shutdown() {
+    ChannelHandlerContext started = context;
+    if (started != null) {
+      started.executor().execute(this::closeWhenIdle);
+    }
+  }
+
+  private void closeWhenIdle() {
+    if (responses.isEmpty() && receiver.isIdle()) {
+      var _ = context().close();
+    }
+  }
+
+  @Override
+  public void handlerAdded(ChannelHandlerContext ctx) {
+    context = ctx;
+    frontEnd.opened(this);
+    timer.start();
+  }
+
+  @Override
+  public void channelRead(ChannelHandlerContext ctx, Object message) {
+    reading = true;
+    timer.active();
+    if (message instanceof HttpRequest request) {
+      receiver.begin(request);
+    }
+    if (message instanceof HttpContent content) {
+      receiver.content(content);
+    } else if (!(message instanceof HttpRequest)) {
+      ReferenceCountUtil.release(message);
+    }
+  }
+
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) {
+    receiver.readComplete(reading);
+    reading = false;
+    responses.flush();
+  }
+
+  @Override
+  public void channelWritabilityChanged(ChannelHandlerContext ctx) {
+    updateReads();
+  }
+
+  @Override
+  public void channelInactive(ChannelHandlerContext ctx) {
+    closed();
+  }
+
+  @Override
+  public void handlerRemoved(ChannelHandlerContext ctx) {
+    closed();
+  }
+
+  private void closed() {
+    timer.stop();
+    receiver.close();
+    responses.close();
+    frontEnd.closed(this);
+  }
+
+  @Override
+  public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+    // A reset by the client is its own business.
+    if (cause instanceof IOException) {
+      LOG.debug("{} failed: {}", ctx.channel(), cause.toString());
+    } else {
+      LOG.warn("{} failed", ctx.channel(), cause);
+    }
+    var _ = ctx.close();
+  }
+}

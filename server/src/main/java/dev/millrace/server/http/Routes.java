@@ -1,0 +1,7 @@
+package dev.millrace.server.http;
+
+/** One protocol's paths. */
+public interface Routes {
+  /** Adds them; called once, before the first request. */
+  void addTo(Router router);
+}

@@ -1,0 +1,58 @@
+package dev.millrace.server.v2;
+
+import dev.millrace.api.InferenceException;
+import java.math.BigInteger;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+
+/** Values of members, with the errors that clients of this protocol know. */
+final class JsonValues {
+  private JsonValues() {}
+
+  static String string(JsonParser parser, String member, JsonToken token) {
+    require(token == JsonToken.VALUE_STRING, member, "string");
+    return parser.getString();
+  }
+
+  static boolean bool(String member, JsonToken token) {
+    require(token == JsonToken.VALUE_TRUE || token == JsonToken.VALUE_FALSE, member, "boolean");
+    return token == JsonToken.VALUE_TRUE;
+  }
+
+  /** A whole number of 64 bits, with a sign or without: one above 2^63 wraps. */
+  static long whole(JsonParser parser, String member, JsonToken token) {
+    require(token == JsonToken.VALUE_NUMBER_INT, member, "signed-integer");
+    if (parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER) {
+      return parser.getLongValue();
+    }
+    BigInteger value = parser.getBigIntegerValue();
+    if (value.signum() < 0 || value.bitLength() > 64) {
+      throw outOfRange(member);
+    }
+    return value.longValue();
+  }
+
+  /** A whole number that is not negative and fits a long. */
+  static long size(JsonParser parser, String member, JsonToken token) {
+    require(token == JsonToken.VALUE_NUMBER_INT, member, "unsigned-integer");
+    if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
+      throw outOfRange(member);
+    }
+    long value = parser.getLongValue();
+    require(value >= 0, member, "unsigned-integer");
+    return value;
+  }
+
+  private static InferenceException outOfRange(String member) {
+    return InferenceException.invalidArgument(
+        "Unable to parse '%s': the number has more than 64 bits".formatted(member));
+  }
+
+  static void require(boolean condition, String member, String expected) {
+    if (!condition) {
+      throw InferenceException.invalidArgument(
+          "Unable to parse '%s': attempt to access JSON non-%s as %s"
+              .formatted(member, expected, expected));
+    }
+  }
+}

@@ -1,0 +1,197 @@
+package dev.millrace.server.v2;
+
+import dev.millrace.api.DataType;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.Parameters;
+import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import dev.millrace.server.http.JsonWriter;
+import io.netty.buffer.ByteBuf;
+import java.nio.ByteBuffer;
+
+/**
+ * Writes the JSON of an {@code infer} response. The bytes of binary outputs follow it, in the
+ * outputs' order; they are the caller's to append. Thread-safe.
+ */
+public final class V2ResponseWriter {
+  private V2ResponseWriter() {}
+
+  /**
+   * Appends the JSON to {@code out}.
+   *
+   * @param response stays the caller's
+   * @throws InferenceException INVALID_ARGUMENT if an output cannot be JSON and shall be; {@code
+   *     out} then holds a part
+   */
+  public static void write(InferenceResponse response, OutputEncoding encoding, ByteBuf out) {
+    JsonWriter json = JsonWriter.to(out).beginObject();
+    json.name("id").string(response.id());
+    json.name("model_name").string(response.model().name());
+    json.name("model_version").string(response.model().version());
+    if (!response.parameters().isEmpty()) {
+      json.name("parameters");
+      parameters(json, response.parameters());
+    }
+    json.name("outputs").beginArray();
+    TensorMap outputs = response.outputs();
+    for (int i = 0; i < outputs.size(); i++) {
+      output(json, outputs.name(i), outputs.tensor(i), encoding.isBinary(outputs.name(i)));
+    }
+    json.endArray().endObject().finish();
+  }
+
+  private static void parameters(JsonWriter json, Parameters parameters) {
+    json.beginObject();
+    parameters
+        .asMap()
+        .forEach(
+            (key, value) -> {
+              json.name(key);
+              switch (value) {
+                case Boolean flag -> json.bool(flag);
+                case Long number -> json.number(number);
+                case Double number -> json.number(number);
+                default -> json.string(value.toString());
+              }
+            });
+    json.endObject();
+  }
+
+  private static void output(JsonWriter json, String name, Tensor tensor, boolean binary) {
+    json.beginObject();
+    json.name("name").string(name);
+    json.name("datatype").string(tensor.dataType().name());
+    shape(json.name("shape"), tensor.shape());
+    if (binary) {
+      json.name("parameters").beginObject();
+      json.name("binary_data_size").number(tensor.byteSize()).endObject();
+    } else {
+      json.name("data").beginArray();
+      data(json, name, tensor);
+      json.endArray();
+    }
+    json.endObject();
+  }
+
+  /** The dimensions as an array. */
+  static void shape(JsonWriter json, Shape shape) {
+    json.beginArray();
+    for (int i = 0; i < shape.rank(); i++) {
+      json.number(shape.dim(i));
+    }
+    json.endArray();
+  }
+
+  private static void data(JsonWriter json, String name, Tensor tensor) {
+    ByteBuffer data = tensor.data();
+    int end = data.limit();
+    switch (tensor.dataType()) {
+      case BOOL -> {
+        for (int i = 0; i < end; i++) {
+          json.bool(data.get(i) != 0);
+        }
+      }
+      case INT8 -> {
+        for (int i = 0; i < end; i++) {
+          json.number(data.get(i));
+        }
+      }
+      case UINT8 -> {
+        for (int i = 0; i < end; i++) {
+          json.number(Byte.toUnsignedInt(data.get(i)));
+        }
+      }
+      case INT16 -> {
+        for (int i = 0; i < end; i += 2) {
+          json.number(data.getShort(i));
+        }
+      }
+      case UINT16 -> {
+        for (int i = 0; i < end; i += 2) {
+          json.number(Short.toUnsignedInt(data.getShort(i)));
+        }
+      }
+      case INT32 -> {
+        for (int i = 0; i < end; i += 4) {
+          json.number(data.getInt(i));
+        }
+      }
+      case UINT32 -> {
+        for (int i = 0; i < end; i += 4) {
+          json.number(Integer.toUnsignedLong(data.getInt(i)));
+        }
+      }
+      case INT64 -> {
+        for (int i = 0; i < end; i += 8) {
+          json.number(data.getLong(i));
+        }
+      }
+      case UINT64 -> {
+        for (int i = 0; i < end; i += 8) {
+          json.unsigned(data.getLong(i));
+        }
+      }
+      case FP32 -> {
+        for (int i = 0; i < end; i += 4) {
+          json.number(data.getFloat(i));
+        }
+      }
+      case FP64 -> {
+        for (int i = 0; i < end; i += 8) {
+          json.number(data.getDouble(i));
+        }
+      }
+      case BYTES -> texts(json, name, data);
+      case FP16, BF16 -> throw notJson(name, tensor.dataType());
+    }
+  }
+
+  private static void texts(JsonWriter json, String name, ByteBuffer data) {
+    int at = 0;
+    while (at < data.limit()) {
+      int length = data.getInt(at);
+      if (!json.utf8(data, at + 4, length)) {
+        throw InferenceException.invalidArgument(
+            "output '%s' holds bytes that are not UTF-8. Please use the binary data format for output '%s'"
+                .formatted(name, name));
+      }
+      at += 4 + length;
+    }
+  }
+
+  private static InferenceException notJson(String name, DataType dataType) {
+    return InferenceException.invalidArgument(
+        "sending %s data via JSON is not supported. Please use the binary data format for output '%s'"
+            .formatted(dataType, name));
+  }
+
+  /** About how many bytes {@link #write} will append. */
+  public static int estimate(InferenceResponse response, OutputEncoding encoding) {
+    long size = 128;
+    TensorMap outputs = response.outputs();
+    for (int i = 0; i < outputs.size(); i++) {
+      size += 96;
+      if (!encoding.isBinary(outputs.name(i))) {
+        size += jsonSize(outputs.tensor(i));
+      }
+    }
+    return (int) Math.min(1 << 28, size);
+  }
+
+  private static long jsonSize(Tensor tensor) {
+    int perElement =
+        switch (tensor.dataType()) {
+          case BOOL -> 6;
+          case INT8, UINT8 -> 4;
+          case INT16, UINT16, FP16, BF16 -> 6;
+          case INT32, UINT32 -> 8;
+          case INT64, UINT64 -> 10;
+          case FP32 -> 14;
+          case FP64 -> 20;
+          case BYTES -> 0;
+        };
+    return perElement == 0 ? tensor.byteSize() : perElement * tensor.elementCount();
+  }
+}

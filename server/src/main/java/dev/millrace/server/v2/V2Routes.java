@@ -1,0 +1,151 @@
+package dev.millrace.server.v2;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.TensorSpec;
+import dev.millrace.runtime.ModelDescription;
+import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.JsonWriter;
+import dev.millrace.server.http.Router;
+import dev.millrace.server.http.Routes;
+import io.netty.buffer.ByteBuf;
+import io.netty.handler.codec.http.HttpMethod;
+import java.util.List;
+
+/** The V2 protocol's paths for inference, health and metadata. */
+public final class V2Routes implements Routes {
+  /** The header that says how long the JSON is that binary tensors follow. */
+  static final String HEADER_LENGTH = "Inference-Header-Content-Length";
+
+  /** The protocol's extensions that this server has. */
+  private static final List<String> EXTENSIONS =
+      List.of("binary_tensor_data", "parameters", "model_repository");
+
+  private static final String MODEL = "/v2/models/{model}";
+  private static final String VERSION = MODEL + "/versions/{version}";
+
+  private final ModelServer server;
+  private final String name;
+  private final String version;
+  private final V2RequestReader reader;
+
+  /**
+   * Routes to the models of {@code server}.
+   *
+   * @param name what the server calls itself in its metadata
+   * @param version its own version
+   */
+  public V2Routes(ModelServer server, String name, String version) {
+    this.server = server;
+    this.name = name;
+    this.version = version;
+    this.reader = new V2RequestReader(id -> server.models().describe(id).metadata());
+  }
+
+  @Override
+  public void addTo(Router router) {
+    router.add(HttpMethod.GET, "/v2", this::serverMetadata);
+    router.add(HttpMethod.GET, "/v2/health/live", this::live);
+    router.add(HttpMethod.GET, "/v2/health/ready", this::ready);
+    router.add(HttpMethod.GET, "/v2/models", this::models);
+    router.add(HttpMethod.GET, MODEL, exchange -> modelMetadata(exchange, latest(exchange)));
+    router.add(HttpMethod.GET, VERSION, exchange -> modelMetadata(exchange, exact(exchange)));
+    router.add(HttpMethod.GET, MODEL + "/ready", exchange -> modelReady(exchange, latest(exchange)));
+    router.add(
+        HttpMethod.GET, VERSION + "/ready", exchange -> modelReady(exchange, exact(exchange)));
+    router.add(HttpMethod.POST, MODEL + "/infer", exchange -> infer(exchange, latest(exchange)));
+    router.add(HttpMethod.POST, VERSION + "/infer", exchange -> infer(exchange, exact(exchange)));
+    new RepositoryRoutes(server.models()).addTo(router);
+  }
+
+  private static ModelId latest(HttpExchange exchange) {
+    return ModelId.latest(exchange.variable("model"));
+  }
+
+  private static ModelId exact(HttpExchange exchange) {
+    return new ModelId(exchange.variable("model"), exchange.variable("version"));
+  }
+
+  private void infer(HttpExchange exchange, ModelId model) {
+    V2Request request =
+        reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
+    exchange.await(
+        server.infer(request.inference()), new InferAnswer(request.outputs()));
+  }
+
+  private void live(HttpExchange exchange) {
+    flag(exchange, "live", server.isLive());
+  }
+
+  private void ready(HttpExchange exchange) {
+    flag(exchange, "ready", server.isReady());
+  }
+
+  private static void flag(HttpExchange exchange, String name, boolean value) {
+    ByteBuf body = exchange.newBody(32);
+    JsonWriter.to(body).beginObject().name(name).bool(value).endObject().finish();
+    exchange.respond(value ? 200 : 503, HttpExchange.JSON, body);
+  }
+
+  private void modelReady(HttpExchange exchange, ModelId model) {
+    if (!server.models().isReady(model)) {
+      throw InferenceException.unavailable("Model version not ready");
+    }
+    ByteBuf body = exchange.newBody(64);
+    JsonWriter json = JsonWriter.to(body).beginObject();
+    json.name("name").string(model.name());
+    json.name("ready").bool(true).endObject().finish();
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  private void serverMetadata(HttpExchange exchange) {
+    ByteBuf body = exchange.newBody(256);
+    JsonWriter json = JsonWriter.to(body).beginObject();
+    json.name("name").string(name);
+    json.name("version").string(version);
+    json.name("extensions").beginArray();
+    EXTENSIONS.forEach(json::string);
+    json.endArray().endObject().finish();
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  private void models(HttpExchange exchange) {
+    ByteBuf body = exchange.newBody(256);
+    JsonWriter json = JsonWriter.to(body).beginObject().name("models").beginArray();
+    server.models().index().stream()
+        .map(status -> status.name())
+        .distinct()
+        .forEach(json::string);
+    json.endArray().endObject().finish();
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  private void modelMetadata(HttpExchange exchange, ModelId model) {
+    ModelDescription description = server.models().describe(model);
+    ModelMetadata metadata = description.metadata();
+    ByteBuf body = exchange.newBody(512);
+    JsonWriter json = JsonWriter.to(body).beginObject();
+    json.name("name").string(metadata.id().name());
+    json.name("versions").beginArray();
+    description.versions().forEach(json::string);
+    json.endArray();
+    json.name("platform").string(metadata.platform());
+    specs(json.name("inputs"), metadata.inputs());
+    specs(json.name("outputs"), metadata.outputs());
+    json.endObject().finish();
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  private static void specs(JsonWriter json, List<TensorSpec> specs) {
+    json.beginArray();
+    for (TensorSpec spec : specs) {
+      json.beginObject().name("name").string(spec.name());
+      json.name("datatype").string(spec.dataType().name());
+      V2ResponseWriter.shape(json.name("shape"), spec.shape());
+      json.endObject();
+    }
+    json.endArray();
+  }
+}
