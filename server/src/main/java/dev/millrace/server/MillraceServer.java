@@ -1,6 +1,5 @@
 package dev.millrace.server;
 
-import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
@@ -65,8 +64,7 @@ public final class MillraceServer implements AutoCloseable {
           new HttpFrontEnd(
               config.http(),
               List.of(
-                  new ServerRoutes(meters),
-                  new V2Routes(models, config.name(), Version.text())),
+                  new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
               meters,
               workers);
       GrpcServer grpc =

@@ -7,9 +7,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Closes a connection that is idle, that does not bring its request to an end, or that does not take
- * its answer. Looks now and then, instead of setting a timer at each read: a time-out may come up to
- * half as late again.
+ * Closes a connection that is idle, that does not bring its request to an end, or that does not
+ * take its answer. Looks now and then, instead of setting a timer at each read: a time-out may come
+ * up to half as late again.
  */
 final class ConnectionTimer implements Runnable {
   /** How fast a body has to come, beyond the time that every request has. */
@@ -42,8 +42,7 @@ final class ConnectionTimer implements Runnable {
   }
 
   private void schedule() {
-    scheduled =
-        connection.context().executor().schedule(this, intervalNanos, TimeUnit.NANOSECONDS);
+    scheduled = connection.context().executor().schedule(this, intervalNanos, TimeUnit.NANOSECONDS);
   }
 
   void stop() {

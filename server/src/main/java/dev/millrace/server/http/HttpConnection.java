@@ -2,7 +2,6 @@ package dev.millrace.server.http;
 
 import static java.util.Objects.requireNonNull;
 
-import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -21,7 +20,8 @@ import org.slf4j.LoggerFactory;
  * the order of the requests. Everything but {@link #shutdown} happens on its event loop.
  *
  * <p>Three parts share the work: {@link RequestReceiver} makes exchanges of what is read, {@link
- * ResponseQueue} puts answers into order and on the wire, {@link ConnectionTimer} watches the clock.
+ * ResponseQueue} puts answers into order and on the wire, {@link ConnectionTimer} watches the
+ * clock.
  */
 final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
@@ -32,7 +32,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final ConnectionTimer timer;
   private @Nullable ChannelHandlerContext context;
 
-  /** Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end. */
+  /**
+   * Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end.
+   */
   private boolean reading;
 
   HttpConnection(HttpFrontEnd frontEnd) {

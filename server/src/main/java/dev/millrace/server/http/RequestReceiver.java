@@ -106,8 +106,10 @@ final class RequestReceiver {
       reject(exchange, 405, "Method Not Allowed");
     } else if (request.protocolVersion().majorVersion() != 1) {
       close(exchange);
-      reject(exchange, 505, "HTTP version %s is not supported".formatted(request.protocolVersion()));
-    } else if (expectation != null && !HttpHeaderValues.CONTINUE.contentEqualsIgnoreCase(expectation)) {
+      reject(
+          exchange, 505, "HTTP version %s is not supported".formatted(request.protocolVersion()));
+    } else if (expectation != null
+        && !HttpHeaderValues.CONTINUE.contentEqualsIgnoreCase(expectation)) {
       reject(exchange, 417, "unknown expectation '%s'".formatted(expectation));
     } else {
       body = new RequestBody(connection.allocator(), headerLength(request.headers()));

@@ -68,8 +68,7 @@ public final class Router {
     int slash = path.indexOf('/', start);
     int stop = slash < 0 || slash > end ? end : slash;
     for (Node child : node.literals) {
-      if (child.text.length() == stop - start
-          && path.startsWith(child.text, start)) {
+      if (child.text.length() == stop - start && path.startsWith(child.text, start)) {
         Node found = find(child, path, stop + 1, end);
         if (found != null) {
           return found;

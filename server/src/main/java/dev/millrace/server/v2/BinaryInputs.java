@@ -45,7 +45,9 @@ final class BinaryInputs {
 
   private Tensor tensor(DataType dataType, Shape shape, ByteBuffer bytes) {
     int unit = Math.max(1, dataType.byteSize());
-    if (bytes.remaining() < SHARED_FROM || !bytes.isDirect() || bytes.alignmentOffset(bytes.position(), unit) != 0) {
+    if (bytes.remaining() < SHARED_FROM
+        || !bytes.isDirect()
+        || bytes.alignmentOffset(bytes.position(), unit) != 0) {
       return Tensor.copyOf(dataType, shape, bytes);
     }
     ByteBuf held = body.retain();
