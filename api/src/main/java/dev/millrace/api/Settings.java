@@ -2,6 +2,7 @@ package dev.millrace.api;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -210,23 +211,23 @@ public final class Settings {
   public void rejectUnknown() {
     for (String key : values.keySet()) {
       if (!known.contains(key)) {
-        String nearest = nearest(key, known);
+        Optional<String> nearest = nearest(key, known);
         throw InferenceException.invalidArgument(
             "%s: unknown key '%s%s'%s"
                 .formatted(
                     source,
                     prefix,
                     key,
-                    nearest == null
-                        ? "; known are " + String.join(", ", known)
-                        : "; did you mean '" + nearest + "'?"));
+                    nearest
+                        .map(name -> "; did you mean '" + name + "'?")
+                        .orElse("; known are " + String.join(", ", known))));
       }
     }
     children.forEach(Settings::rejectUnknown);
   }
 
   /** The candidate that differs from {@code word} in the fewest letters, if those are few. */
-  private static @Nullable String nearest(String word, Set<String> candidates) {
+  public static Optional<String> nearest(String word, Collection<String> candidates) {
     String best = null;
     int bestDistance = Math.max(2, word.length() / 3) + 1;
     for (String candidate : candidates) {
@@ -236,7 +237,7 @@ public final class Settings {
         best = candidate;
       }
     }
-    return best;
+    return Optional.ofNullable(best);
   }
 
   /** Levenshtein's distance: insertions, deletions and replacements that turn a into b. */

@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Time that moves when a test says so. */
 final class ManualTicker implements Ticker {
   // Close to the overflow, so that a comparison that is not by difference shows.
-  private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 1_000_000);
+  private final AtomicLong nanos = new AtomicLong(Long.MAX_VALUE - 1_000_003);
 
   @Override
   public long nanos() {

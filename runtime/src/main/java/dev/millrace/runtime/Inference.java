@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One request on its way through a {@link Pipeline}: the state of the way, and the future that its
@@ -29,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Inference extends CompletableFuture<InferenceResponse>
     implements BiConsumer<@Nullable TensorMap, @Nullable Throwable> {
+  private static final Logger LOG = LoggerFactory.getLogger(Inference.class);
   private static final VarHandle SETTLED;
 
   static {
@@ -204,6 +207,9 @@ final class Inference extends CompletableFuture<InferenceResponse>
 
   private static InferenceException failureOf(Transformer step, String verb, Throwable cause) {
     InferenceException failure = InferenceException.of(cause);
+    if (failure.code() == ErrorCode.INTERNAL) {
+      LOG.error("transformer '{}' failed to {}", step.name(), verb, cause);
+    }
     return new InferenceException(
         failure.code(),
         "transformer '%s' failed to %s: %s".formatted(step.name(), verb, failure.getMessage()),

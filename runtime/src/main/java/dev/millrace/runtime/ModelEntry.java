@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.runtime.ModelVersions.Slot;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,9 @@ final class ModelEntry {
 
   /** Held while the model is loaded or unloaded, so that one follows the other. */
   private final ReentrantLock changing = new ReentrantLock();
+
+  /** The versions that have a gauge of their readiness; it stays as long as the server. */
+  private final Set<String> measured = new HashSet<>();
 
   private volatile ModelVersions versions = ModelVersions.NONE;
 
@@ -136,10 +140,11 @@ final class ModelEntry {
     }
   }
 
+  /** With the monitor held. */
   private void change(Map<String, Slot> changes) {
     versions = versions.with(changes);
     for (String version : changes.keySet()) {
-      if (!version.isEmpty()) {
+      if (!version.isEmpty() && measured.add(version)) {
         meters.gauge(
             Metric.MODEL_READY,
             this,

@@ -10,8 +10,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -38,7 +39,7 @@ public final class ModelRegistry {
   private final ModelLoader loader;
   private final Meters meters;
   private final Ticker ticker;
-  private final Map<String, ModelEntry> entries = new ConcurrentSkipListMap<>();
+  private final Map<String, ModelEntry> entries = new ConcurrentHashMap<>();
   private final ExecutorService loading;
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile boolean isStarted;
@@ -314,7 +315,7 @@ public final class ModelRegistry {
   /** Every version of every model known, by name, then oldest first. */
   public List<ModelStatus> index() {
     List<ModelStatus> index = new ArrayList<>();
-    for (ModelEntry entry : entries.values()) {
+    for (ModelEntry entry : new TreeMap<>(entries).values()) {
       index.addAll(entry.statuses());
     }
     return index;

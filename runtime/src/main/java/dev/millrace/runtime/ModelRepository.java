@@ -10,6 +10,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,7 +54,7 @@ final class ModelRepository {
    *     a backend recognises, or two models have one name
    */
   List<FoundModel> findAll(ModelOptions options) {
-    Map<String, FoundModel> models = new java.util.LinkedHashMap<>();
+    Map<String, FoundModel> models = new LinkedHashMap<>();
     for (ModelPath place : places) {
       for (FoundModel model : findAt(place, options)) {
         FoundModel other = models.putIfAbsent(model.name(), model);
@@ -224,7 +225,13 @@ final class ModelRepository {
     Path path = version.path();
     ModelConfig config = model.config();
     if (!path.equals(model.path())) {
-      config = ModelConfig.in(path, backends).over(config);
+      ModelConfig own = ModelConfig.in(path, backends);
+      if (own.name().isPresent() || own.options().versionPolicy().isPresent()) {
+        throw InferenceException.invalidArgument(
+            "%s: name and version-policy belong in the %s of the model, not of a version"
+                .formatted(own.source(), ModelConfig.FILE_NAME));
+      }
+      config = own.over(config);
     }
     ModelOptions options = model.options().over(config.options());
     Recognised found =

@@ -22,16 +22,26 @@ class ModelOptionsTest {
     ModelOptions options =
         options(
             Map.of(
-                "backend", "onnx",
-                "version-policy", "all",
-                "max-batch-size", 8,
-                "instances", 2,
-                "threads", 3,
-                "device", "gpu:1",
-                "queue-limit", 10,
-                "queue-bytes", "1MB",
-                "warm-up", false,
-                "timeout", "2s"));
+                "backend",
+                "onnx",
+                "version-policy",
+                "all",
+                "max-batch-size",
+                8,
+                "instances",
+                2,
+                "threads",
+                3,
+                "device",
+                "gpu:1",
+                "queue-limit",
+                10,
+                "queue-bytes",
+                "1MB",
+                "warm-up",
+                false,
+                "timeout",
+                "2s"));
     assertThat(options.backend()).hasValue("onnx");
     assertThat(options.versionPolicy()).hasValue(new VersionPolicy.All());
     assertThat(options.maxBatchSize()).hasValue(8);

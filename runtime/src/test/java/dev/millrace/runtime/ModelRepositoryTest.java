@@ -182,8 +182,7 @@ class ModelRepositoryTest {
     assertThatThrownBy(() -> repository.findAll(ModelOptions.none()))
         .hasMessageContaining("two models are called 'm'");
     assertThatThrownBy(
-            () ->
-                repository(ModelPath.of(root.resolve("x"), "all")).findAll(ModelOptions.none()))
+            () -> repository(ModelPath.of(root.resolve("x"), "all")).findAll(ModelOptions.none()))
         .hasMessageContaining("is a repository of 1 models");
   }
 
@@ -211,6 +210,15 @@ class ModelRepositoryTest {
     assertThat(plan.options().threads()).hasValue(3);
     assertThat(plan.properties()).containsEntry("team", "blue").containsEntry("cost", "3");
     assertThat(plan.engine().string("level")).hasValue("high");
+  }
+
+  @Test
+  void versionsYaml_cannotNameTheModel() throws IOException {
+    Trees.models(root, "m/1/a.fake");
+    Path yaml = Trees.write(root, "m/1/model.yaml", "name: x");
+    FoundModel.Loadable model = single(root.resolve("m"));
+    assertThatThrownBy(() -> repository().plan(model, model.versions().getFirst()))
+        .hasMessageStartingWith(yaml + ": name and version-policy belong in the model.yaml");
   }
 
   @Test

@@ -39,7 +39,12 @@ class YamlFileTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "a: 1\na: 2", "a: [1", "just a text", "- a", "a: !!java.util.Date 1", "a: 1\n---\nb: 2"
+        "a: 1\na: 2",
+        "a: [1",
+        "just a text",
+        "- a",
+        "a: !!java.util.Date 1",
+        "a: 1\n---\nb: 2"
       })
   void badFile_isRefusedByName(String text) {
     assertThatThrownBy(() -> read(text))

@@ -1,0 +1,108 @@
+package dev.millrace.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.api.InferenceResponse;
+import dev.millrace.testing.TensorLeakExtension;
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+
+@ExtendWith(TensorLeakExtension.class)
+@Timeout(60)
+class MetricTest {
+  @TempDir private Path root;
+  private final PrometheusMeterRegistry registry =
+      new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final FakeBackend backend = new FakeBackend();
+
+  private ModelServer server() throws IOException {
+    Trees.write(root, "m/a.fake", "2");
+    ModelServer server =
+        ModelServer.create(
+            RuntimeConfig.of(root.resolve("m")).withProcessors(1), List.of(backend), registry);
+    server.models().loadAll(LoadListener.NONE);
+    return server;
+  }
+
+  private static void infer(ModelServer server, float... x) {
+    try (InferenceResponse response = server.infer(Requests.of("m", x)).join()) {
+      assertThat(response.outputs().size()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void everyMeter_isDocumented_andEveryDocumentedOneIsThereBeforeTheFirstRequest()
+      throws IOException {
+    try (ModelServer server = server()) {
+      assertThat(server.meters()).isSameAs(registry);
+      for (Metric metric : Metric.values()) {
+        List<Meter> meters = List.copyOf(registry.find(metric.meterName()).meters());
+        assertThat(meters).as(metric.name()).isNotEmpty();
+        for (Meter meter : meters) {
+          assertThat(meter.getId().getTags())
+              .as(metric.name())
+              .extracting(tag -> tag.getKey())
+              .containsExactlyInAnyOrderElementsOf(metric.tags());
+          assertThat(meter.getId().getDescription()).isEqualTo(metric.help());
+        }
+      }
+      assertThat(registry.getMeters())
+          .extracting(meter -> meter.getId().getName())
+          .isSubsetOf(Stream.of(Metric.values()).map(Metric::meterName).toList());
+    }
+  }
+
+  @Test
+  void scrape_hasTheDocumentedNames() throws IOException {
+    try (ModelServer server = server()) {
+      infer(server, 1, 2, 3, 4);
+      String scrape = registry.scrape();
+      for (Metric metric : Metric.values()) {
+        String suffix =
+            switch (metric.type()) {
+              case COUNTER, GAUGE -> "";
+              case TIMER, SUMMARY -> "_bucket";
+            };
+        assertThat(scrape.lines().filter(line -> !line.startsWith("#")))
+            .as(metric.name())
+            .anyMatch(line -> line.matches(metric.prometheusName() + suffix + "[{ ].*"));
+      }
+      assertThat(scrape)
+          .contains("request_predict_seconds_count{model_name=\"m\"} 1")
+          .contains("millrace_requests_total{model=\"m\",outcome=\"ok\",version=\"1\"} 1.0")
+          .contains("millrace_batch_size_rows_sum{model=\"m\",version=\"1\"} 2.0")
+          .contains("millrace_inference_rows_total{model=\"m\",version=\"1\"} 2.0")
+          .contains("millrace_inference_batches_total{model=\"m\",version=\"1\"} 1.0")
+          .contains("millrace_queue_duration_seconds_count{model=\"m\",version=\"1\"} 1")
+          .contains("millrace_compute_duration_seconds_count{model=\"m\",version=\"1\"} 1")
+          .contains("millrace_model_ready{model=\"m\",version=\"1\"} 1.0")
+          .contains("millrace_requests_in_flight 0.0");
+    }
+  }
+
+  @Test
+  void meters_stayOverAReload_andGoWithTheVersion() throws IOException {
+    try (ModelServer server = server()) {
+      infer(server, 1, 2);
+      server.models().load("m", Map.of()).join();
+      infer(server, 1, 2);
+      assertThat(registry.scrape())
+          .contains("millrace_requests_total{model=\"m\",outcome=\"ok\",version=\"1\"} 2.0");
+      server.models().unload("m").join();
+      Await.until(
+          "its meters are gone",
+          () -> registry.find(Metric.REQUESTS.meterName()).meters().isEmpty());
+      assertThat(registry.scrape()).contains("millrace_model_ready{model=\"m\",version=\"1\"} 0.0");
+    }
+  }
+}

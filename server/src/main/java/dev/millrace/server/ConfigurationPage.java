@@ -1,0 +1,210 @@
+package dev.millrace.server;
+
+import dev.millrace.server.Setting.Group;
+import java.util.List;
+
+/** Writes {@code docs/configuration.md} from the table of settings. */
+final class ConfigurationPage {
+  private static final String INTRODUCTION =
+      """
+      # Configuration
+
+      <!-- Made from the code (ServerSettings, ConfigurationPage): change that, then run the command
+           that the failing ConfigurationPageTest prints. -->
+
+      Nothing has to be configured: `millrace serve MODEL` serves. What can be is listed below. Each
+      setting is
+
+      - a flag: `--http-port 9000` or `--http-port=9000`; the last one wins;
+      - an environment variable: `MILLRACE_HTTP_PORT=9000`;
+      - a key of the configuration file: `http-port: 9000`.
+
+      Flags win over environment variables, these over the configuration file, that over a model's
+      own [`model.yaml`](#modelyaml), that over the defaults. The configuration in force is logged at
+      the start, with who said so.
+
+      Sizes have a unit, `B`, `KB`, `MB` or `GB`, which count in 1024s: `64MB`. Times have one too:
+      `ns`, `us`, `ms`, `s`, `m`, `h` or `d`: `500ms`.
+
+      A flag or key that does not exist and a value that does not do stop the start with exit code 2
+      and a line that says where and what would do. An unknown `MILLRACE_` variable is only warned
+      of, because others set such variables too: Kubernetes does for a Service called `millrace`.
+
+      ## The configuration file
+
+      `--config FILE`, else the file that `MILLRACE_CONFIG` names, else `millrace.yaml` in the
+      working directory if there is one:
+
+      ```yaml
+      model:
+        - /models/fraud
+        - path: /models/minilm/model.onnx
+          name: embeddings
+      http-port: 9000
+      max-body-size: 16MB
+      device: cpu
+      ```
+
+      ## Where models come from
+
+      The first of these that says something:
+
+      1. `MODEL` on the command line (or `--model`, or KServe's `--model_dir`), `MILLRACE_MODEL`,
+         `model` in the configuration file;
+      2. `MODEL_FILES_PATH`, which Hopsworks sets;
+      3. `/mnt/models`, where KServe mounts a model, or `/opt/ml/model`, where SageMaker does, if it
+         exists.
+
+      Each is a model file, a directory with one model, a directory with numbered versions of one
+      model, or a repository: a directory of such directories. A model is called after `model-name`,
+      else after what the platform calls it (`DEPLOYMENT_NAME`, then, if `MODEL_FILES_PATH` is set,
+      `MODEL_NAME`, then `INFERENCE_SERVICE_NAME`; not for a repository), else after `name` in its
+      `model.yaml`, else after its directory or file.
+
+      """;
+
+  private static final String MODEL_FILE =
+      """
+      ## model.yaml
+
+      A file of that name beside a model's files, or in the directory above its version directories,
+      says how that one model is served. The settings of
+      [the same names](#how-models-are-served) win over it.
+
+      | key | value | default | what it does |
+      |---|---|---|---|
+      """;
+
+  /** Keys of {@code model.yaml} that are no settings: key, value, default, description. */
+  static final List<List<String>> MODEL_FILE_KEYS =
+      List.of(
+          List.of(
+              "name",
+              "name",
+              "name of the directory or file",
+              "What the model is called in requests."),
+          List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
+          List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."));
+
+  private static final String ONNX =
+      """
+
+      The section `onnx`:
+
+      | key | value | default | what it does |
+      |---|---|---|---|
+      """;
+
+  /** Keys of the section {@code onnx}: key, value, default, description. */
+  static final List<List<String>> ONNX_KEYS =
+      List.of(
+          List.of(
+              "optimization-level",
+              "none, basic, extended, all",
+              "all",
+              "How far the engine rewrites the graph when it loads it."),
+          List.of(
+              "inter-op-threads",
+              "1 to 1024",
+              "1",
+              "How many operators of one run may run side by side."),
+          List.of(
+              "execution-provider",
+              "name",
+              "the one for `device`",
+              "What of the engine computes, as in `cpu` or `cuda`."),
+          List.of("provider-options", "keys and texts", "none", "The provider's own settings."),
+          List.of(
+              "memory-arena",
+              "true or false",
+              "true",
+              "Whether the engine keeps memory for its next run: faster, but its most is held."),
+          List.of("session-config", "keys and texts", "none", "The engine's own settings."));
+
+  private static final String REST =
+      """
+
+      ```yaml
+      max-batch-size: 16
+      instances: 2
+      onnx:
+        optimization-level: extended
+      ```
+
+      ## Platforms
+
+      **KServe.** Its flags are understood as it writes them: `--model_name`, `--model_dir`,
+      `--http_port`, `--grpc_port`, and any other setting with underscores. An empty value or
+      `<no value>` (what its templates write for what is not there) is as good as no flag. Flags of
+      its own model servers that mean nothing here, as `--workers`, are left out with a warning.
+      `MODEL_INIT_MODE=async` makes the start wait for the model to appear. When a start fails, the
+      reason is written to the termination log, and KServe shows it in the status of the
+      InferenceService.
+
+      **Hopsworks.** `MODEL_FILES_PATH` is what is served and `DEPLOYMENT_NAME` what it is called, as
+      above. `CONFIG_FILE_PATH` is the configuration file if it is YAML. `MODEL_NAME`,
+      `MODEL_VERSION`, `ARTIFACT_FILES_PATH` and `ARTIFACT_VERSION` are logged at the start.
+
+      **SageMaker.** `serve` alone serves `/opt/ml/model` on port 8080.
+
+      ## Stopping
+
+      After SIGTERM or SIGINT the server is not ready, but serves on for `drain-delay`. Then it
+      accepts no connection, answers HTTP requests with `Connection: close` and tells gRPC clients to
+      go elsewhere, finishes what it has accepted within `grace-period`, unloads the models and exits
+      with 0. A second SIGINT ends it at once.
+
+      ## Exit codes
+
+      | code | when |
+      |---|---|
+      | 0 | it was told to stop |
+      | 1 | the start failed: a port is taken, a path does not exist, or no model could be loaded |
+      | 2 | flags or configuration are wrong |
+
+      If some models load and others fail, it serves those that did load, is not ready, and the log
+      says which failed.
+      """;
+
+  private ConfigurationPage() {}
+
+  /** The whole page. */
+  static String text() {
+    StringBuilder page = new StringBuilder(INTRODUCTION);
+    for (Group group : Group.values()) {
+      page.append("## ").append(group.title()).append("\n\n");
+      page.append("| setting | value | default | what it does |\n|---|---|---|---|\n");
+      for (Setting<?> setting : ServerSettings.ALL) {
+        if (setting.group() == group) {
+          row(page, setting);
+        }
+      }
+      page.append('\n');
+    }
+    page.append(MODEL_FILE);
+    for (Setting<?> setting : ServerSettings.ALL) {
+      if (setting.group() == Group.MODEL) {
+        row(page, setting);
+      }
+    }
+    MODEL_FILE_KEYS.forEach(key -> row(page, key));
+    page.append(ONNX);
+    ONNX_KEYS.forEach(key -> row(page, key));
+    return page.append(REST).toString();
+  }
+
+  private static void row(StringBuilder page, Setting<?> setting) {
+    row(
+        page,
+        List.of(
+            setting.key(), setting.type().syntax(), setting.fallbackText(), setting.description()));
+  }
+
+  private static void row(StringBuilder page, List<String> cells) {
+    page.append("| `").append(cells.getFirst()).append('`');
+    for (String cell : cells.subList(1, cells.size())) {
+      page.append(" | ").append(cell.replace("|", "\\|"));
+    }
+    page.append(" |\n");
+  }
+}

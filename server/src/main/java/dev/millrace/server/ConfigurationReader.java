@@ -1,0 +1,137 @@
+package dev.millrace.server;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.runtime.ModelOptions;
+import dev.millrace.runtime.ModelPath;
+import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.transport.TransportConfig;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/** Makes each component's own configuration from the settings. */
+final class ConfigurationReader {
+  private final Configuration configuration;
+
+  ConfigurationReader(Configuration configuration) {
+    this.configuration = configuration;
+  }
+
+  /**
+   * What to start the server with.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if there is nothing to serve, or settings that do
+   *     not go together
+   */
+  ServerConfig server() {
+    RuntimeConfig runtime = runtime();
+    return new ServerConfig(
+        get(ServerSettings.SERVER_NAME),
+        runtime,
+        new TransportConfig(
+            configuration.find(ServerSettings.HOST).orElse(""),
+            get(ServerSettings.HTTP_PORT),
+            get(ServerSettings.GRPC_PORT),
+            get(ServerSettings.DETECTION_TIMEOUT)),
+        new HttpConfig(
+            get(ServerSettings.MAX_BODY_SIZE),
+            get(ServerSettings.MAX_DECOMPRESSED_SIZE),
+            get(ServerSettings.MAX_HEADER_SIZE),
+            get(ServerSettings.INLINE_BODY_SIZE),
+            get(ServerSettings.MIN_COMPRESSED_SIZE),
+            get(ServerSettings.MAX_PIPELINED_REQUESTS),
+            get(ServerSettings.IDLE_TIMEOUT),
+            get(ServerSettings.REQUEST_TIMEOUT),
+            get(ServerSettings.WRITE_TIMEOUT)),
+        configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
+        configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
+        get(ServerSettings.GRACE_PERIOD));
+  }
+
+  /** The models and how they are served. */
+  RuntimeConfig runtime() {
+    return new RuntimeConfig(
+        places(),
+        new ModelOptions(
+            configuration.find(ServerSettings.BACKEND),
+            configuration.find(ServerSettings.VERSION_POLICY),
+            configuration.find(ServerSettings.MAX_BATCH_SIZE),
+            configuration.find(ServerSettings.INSTANCES),
+            configuration.find(ServerSettings.THREADS),
+            configuration.find(ServerSettings.DEVICE),
+            configuration.find(ServerSettings.QUEUE_LIMIT),
+            configuration.find(ServerSettings.QUEUE_BYTES),
+            configuration.find(ServerSettings.WARM_UP),
+            configuration.find(ServerSettings.TIMEOUT)),
+        configuration
+            .find(ServerSettings.PROCESSORS)
+            .orElseGet(Runtime.getRuntime()::availableProcessors),
+        get(ServerSettings.MAX_IN_FLIGHT_REQUESTS),
+        get(ServerSettings.MAX_IN_FLIGHT_BYTES),
+        configuration.find(ServerSettings.MODEL_WAIT).orElse(Duration.ZERO),
+        get(ServerSettings.GRACE_PERIOD));
+  }
+
+  private <T> T get(Setting<T> setting) {
+    return configuration.get(setting);
+  }
+
+  private List<ModelPath> places() {
+    List<ModelPath> places = configuration.find(ServerSettings.MODEL).orElse(List.of());
+    if (places.isEmpty()) {
+      throw InferenceException.invalidArgument(
+          "nothing to serve: name a model file, a directory with a model or a repository of models,"
+              + " as in 'millrace serve path/to/model'");
+    }
+    Optional<String> name = configuration.find(ServerSettings.MODEL_NAME);
+    if (name.isEmpty()) {
+      return places;
+    }
+    ModelPath place = places.getFirst();
+    boolean single = places.size() == 1;
+    if (configuration.isPlatformDefault(ServerSettings.MODEL_NAME)) {
+      return single && place.name().isEmpty() && !looksLikeRepository(place.path())
+          ? List.of(ModelPath.of(place.path(), name.get()))
+          : places;
+    }
+    if (!single) {
+      throw InferenceException.invalidArgument(
+          "model-name is '%s', but there are %d models to serve: give names in the configuration"
+                  .formatted(name.get(), places.size())
+              + " file, as in 'model: [{path: …, name: …}]'");
+    }
+    return List.of(ModelPath.of(place.path(), name.get()));
+  }
+
+  /**
+   * Whether a directory can only be one of models: it has directories, none with a number for a
+   * name, and no file. A name that the platform gives is not meant for such a one.
+   */
+  private static boolean looksLikeRepository(Path path) {
+    if (!Files.isDirectory(path)) {
+      return false;
+    }
+    boolean hasDirectory = false;
+    try (DirectoryStream<Path> children = Files.newDirectoryStream(path)) {
+      for (Path child : children) {
+        String name = String.valueOf(child.getFileName());
+        if (name.startsWith(".") || name.equals("lost+found")) {
+          continue;
+        }
+        if (!Files.isDirectory(child) || name.matches("\\d+")) {
+          return false;
+        }
+        hasDirectory = true;
+      }
+    } catch (IOException e) {
+      // The repository reads the same directory next, and says what is wrong with it.
+      return false;
+    }
+    return hasDirectory;
+  }
+}

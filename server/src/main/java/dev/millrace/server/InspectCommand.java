@@ -1,0 +1,111 @@
+package dev.millrace.server;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.TensorSpec;
+import dev.millrace.api.spi.Backend;
+import dev.millrace.runtime.ModelDescription;
+import dev.millrace.runtime.ModelOptions;
+import dev.millrace.runtime.ModelServer;
+import dev.millrace.runtime.ModelState;
+import dev.millrace.runtime.ModelStatus;
+import dev.millrace.runtime.RuntimeConfig;
+import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
+import java.io.PrintStream;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Shows what a model declares, and a request for it. */
+final class InspectCommand {
+  private static final Logger log = LoggerFactory.getLogger(InspectCommand.class);
+
+  private final RuntimeConfig config;
+  private final int httpPort;
+  private final List<Backend> backends;
+  private final PrintStream out;
+
+  InspectCommand(RuntimeConfig config, int httpPort, List<Backend> backends, PrintStream out) {
+    ModelOptions once =
+        new ModelOptions(
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.of(1),
+                Optional.of(1),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.of(false),
+                Optional.empty())
+            .over(config.options());
+    this.config = config.withOptions(once);
+    this.httpPort = httpPort;
+    this.backends = backends;
+    this.out = out;
+  }
+
+  /**
+   * Loads the models and prints them.
+   *
+   * @throws StartException if one does not load
+   */
+  void run() throws StartException {
+    LoadProgress progress = new LoadProgress();
+    try (ModelServer server = ModelServer.create(config, backends, new CompositeMeterRegistry())) {
+      server.models().loadAll(progress);
+      Map<String, ModelDescription> models = new LinkedHashMap<>();
+      for (ModelStatus status : server.models().index()) {
+        if (status.state() == ModelState.READY) {
+          models.put(status.name(), server.models().describe(ModelId.latest(status.name())));
+        }
+      }
+      models.forEach(this::print);
+    } catch (InferenceException e) {
+      log.debug("The models cannot be inspected", e);
+      throw new StartException(e.getMessage(), e);
+    }
+    if (!progress.failures().isEmpty()) {
+      throw new StartException(progress.failureLine(), null);
+    }
+  }
+
+  private void print(String name, ModelDescription model) {
+    ModelMetadata metadata = model.metadata();
+    out.println(name);
+    out.println("  versions  " + String.join(", ", model.versions()));
+    out.println("  platform  " + metadata.platform());
+    out.println(
+        "  batching  "
+            + (metadata.isBatchable()
+                ? "up to %d rows (dimension 0 of every input and output)"
+                    .formatted(metadata.maxBatchSize())
+                : "none: its inputs and outputs have no batch dimension"));
+    print("inputs", metadata.inputs());
+    print("outputs", metadata.outputs());
+    out.println();
+    out.println("A request, for when it is served:");
+    out.println();
+    out.println(SampleRequest.of(metadata).curl("http://localhost:" + httpPort));
+    out.println();
+  }
+
+  private void print(String label, List<TensorSpec> specs) {
+    int width = specs.stream().mapToInt(spec -> spec.name().length()).max().orElse(1);
+    String first = label;
+    for (TensorSpec spec : specs) {
+      out.printf(
+          "  %-8s  %-" + width + "s  %-6s %s%s%n",
+          first,
+          spec.name(),
+          spec.dataType(),
+          spec.shape(),
+          spec.optional() ? "  optional" : "");
+      first = "";
+    }
+  }
+}

@@ -1,0 +1,159 @@
+package dev.millrace.server;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.spi.Backend;
+import dev.millrace.server.transport.TransportConfig;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Serves models until it is told to stop. */
+final class ServeCommand {
+  private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
+  private static final int PROGRESS_SECONDS = 5;
+
+  private final ServerConfig config;
+  private final List<Backend> backends;
+  private final StopSignal stop;
+
+  ServeCommand(ServerConfig config, List<Backend> backends, StopSignal stop) {
+    this.config = config;
+    this.backends = backends;
+    this.stop = stop;
+  }
+
+  /**
+   * Starts, serves, and stops in order. Blocks until then.
+   *
+   * @throws StartException if a port cannot be had, or no model loads
+   */
+  void run() throws StartException {
+    MillraceServer server;
+    try {
+      server = MillraceServer.bind(config, backends);
+    } catch (IOException e) {
+      throw new StartException(String.valueOf(e.getMessage()), e);
+    }
+    try {
+      log.info("Listening on {}", addresses(server));
+      if (load(server)) {
+        String signal = stop.received().join();
+        stop(server, signal);
+      }
+    } finally {
+      server.close();
+    }
+  }
+
+  /** Loads the models; false if a signal came first. */
+  private boolean load(MillraceServer server) throws StartException {
+    LoadProgress progress = new LoadProgress();
+    CompletableFuture<Void> loaded = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .name("millrace-start")
+        .daemon()
+        .start(() -> {
+          try {
+            server.load(progress);
+            loaded.complete(null);
+          } catch (RuntimeException | Error e) {
+            loaded.completeExceptionally(e);
+          }
+        });
+    CompletableFuture<Object> either = CompletableFuture.anyOf(loaded, stop.received());
+    try {
+      while (true) {
+        try {
+          either.get(PROGRESS_SECONDS, TimeUnit.SECONDS);
+          break;
+        } catch (TimeoutException e) {
+          progress.tell();
+        }
+      }
+    } catch (ExecutionException e) {
+      InferenceException failure = InferenceException.of(e);
+      throw new StartException(failure.getMessage(), failure);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+    if (!loaded.isDone()) {
+      log.info("SIG{} while loading: stopping", stop.received().join());
+      return false;
+    }
+    report(server, progress);
+    return true;
+  }
+
+  private void report(MillraceServer server, LoadProgress progress) throws StartException {
+    if (progress.loaded() == 0) {
+      throw new StartException(progress.failureLine(), null);
+    }
+    progress
+        .failures()
+        .forEach((model, reason) -> log.error("{} is not served: {}", model, reason));
+    String since =
+        ProcessHandle.current()
+            .info()
+            .startInstant()
+            .map(start ->
+                ", "
+                    + LoadProgress.seconds(Duration.between(start, Instant.now()))
+                    + " after the start")
+            .orElse("");
+    if (progress.failures().isEmpty()) {
+      log.info("Ready{}: {}", since, addresses(server));
+    } else {
+      log.warn("Serving what did load{}, but not ready: {}", since, addresses(server));
+    }
+  }
+
+  private void stop(MillraceServer server, String signal) {
+    log.info("SIG{}: stopping", signal);
+    long start = System.nanoTime();
+    try {
+      boolean finished = server.shutDown();
+      Duration elapsed = Duration.ofNanos(System.nanoTime() - start);
+      if (finished) {
+        log.info("Stopped after {}", LoadProgress.seconds(elapsed));
+      } else {
+        log.warn(
+            "Stopped after {} with requests unanswered: grace-period is {}",
+            LoadProgress.seconds(elapsed),
+            LoadProgress.seconds(config.gracePeriod()));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Where to find the server, for people. */
+  private String addresses(MillraceServer server) {
+    String host = config.transport().host();
+    String shown = host.isEmpty() || isWildcard(host) ? "localhost" : host;
+    if (shown.contains(":")) {
+      shown = "[" + shown + "]";
+    }
+    String both = "http://%s:%d (HTTP and gRPC)".formatted(shown, server.port());
+    return config.transport().grpcPort() == TransportConfig.NONE
+            || server.grpcPort() == server.port()
+        ? both
+        : both + ", %s:%d (gRPC)".formatted(shown, server.grpcPort());
+  }
+
+  private static boolean isWildcard(String host) {
+    try {
+      return InetAddress.getByName(host).isAnyLocalAddress();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+}

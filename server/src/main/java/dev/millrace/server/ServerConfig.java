@@ -1,0 +1,87 @@
+package dev.millrace.server;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.transport.TransportConfig;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * What a {@link MillraceServer} is made from.
+ *
+ * @param name what the server calls itself in its metadata
+ * @param runtime the models and how they are served
+ * @param transport where to listen
+ * @param http limits and times of the HTTP front end
+ * @param ioThreads threads that read from and write to connections
+ * @param drainDelay how long to serve on, not ready, before a stop
+ * @param gracePeriod how long accepted requests may take to finish after that
+ */
+public record ServerConfig(
+    String name,
+    RuntimeConfig runtime,
+    TransportConfig transport,
+    HttpConfig http,
+    int ioThreads,
+    Duration drainDelay,
+    Duration gracePeriod) {
+  public ServerConfig {
+    requireNonNull(name, "name is null");
+    requireNonNull(runtime, "runtime is null");
+    requireNonNull(transport, "transport is null");
+    requireNonNull(http, "http is null");
+    if (ioThreads < 1) {
+      throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
+    }
+    if (drainDelay.isNegative() || gracePeriod.isNegative()) {
+      throw new IllegalArgumentException(
+          "drainDelay and gracePeriod must not be negative: " + drainDelay + ", " + gracePeriod);
+    }
+  }
+
+  /** Everything by default: ports 8080 and 8081, no delay before a stop. */
+  public static ServerConfig of(RuntimeConfig runtime) {
+    return new ServerConfig(
+        ServerSettings.SERVER_NAME.requiredFallback(),
+        runtime,
+        TransportConfig.of(
+            ServerSettings.HTTP_PORT.requiredFallback(),
+            ServerSettings.GRPC_PORT.requiredFallback()),
+        HttpConfig.defaults(),
+        runtime.processors(),
+        Duration.ZERO,
+        ServerSettings.GRACE_PERIOD.requiredFallback());
+  }
+
+  /** One place to serve from, everything else by default. */
+  public static ServerConfig of(Path path) {
+    return of(RuntimeConfig.of(path));
+  }
+
+  /** This configuration on any free ports of the loopback interface. */
+  public ServerConfig onFreePorts() {
+    return withTransport(new TransportConfig("localhost", 0, 0, transport.detectionTimeout()));
+  }
+
+  /** This configuration with other models. */
+  public ServerConfig withRuntime(RuntimeConfig other) {
+    return new ServerConfig(name, other, transport, http, ioThreads, drainDelay, gracePeriod);
+  }
+
+  /** This configuration that listens elsewhere. */
+  public ServerConfig withTransport(TransportConfig other) {
+    return new ServerConfig(name, runtime, other, http, ioThreads, drainDelay, gracePeriod);
+  }
+
+  /** This configuration with another HTTP front end. */
+  public ServerConfig withHttp(HttpConfig other) {
+    return new ServerConfig(name, runtime, transport, other, ioThreads, drainDelay, gracePeriod);
+  }
+
+  /** This configuration with other times to stop in. */
+  public ServerConfig withStopTimes(Duration delay, Duration grace) {
+    return new ServerConfig(name, runtime, transport, http, ioThreads, delay, grace);
+  }
+}

@@ -1,0 +1,328 @@
+package dev.millrace.server;
+
+import dev.millrace.runtime.DeviceChoice;
+import dev.millrace.runtime.ModelPath;
+import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.runtime.VersionPolicy;
+import dev.millrace.server.Setting.Group;
+import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.transport.TransportConfig;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * All that can be configured. Flags, environment variables, {@code millrace.yaml}, the help and
+ * {@code docs/configuration.md} come from this table.
+ */
+final class ServerSettings {
+  private static final List<Setting<?>> TABLE = new ArrayList<>();
+  private static final HttpConfig HTTP = HttpConfig.defaults();
+  private static final TransportConfig TRANSPORT = TransportConfig.of(8080, 8081);
+  private static final RuntimeConfig RUNTIME = RuntimeConfig.of(List.of());
+
+  static final Setting<List<ModelPath>> MODEL =
+      open(
+          "model",
+          Group.MODELS,
+          ModelPlaces.type(),
+          "see [Where models come from](#where-models-come-from)",
+          "Model file, directory with one model, or repository of models. On the command line, the"
+              + " arguments without a flag; in the file, a path, or a list of paths or of `path`"
+              + " and `name`.");
+  static final Setting<String> MODEL_NAME =
+      open(
+          "model-name",
+          Group.MODELS,
+          ValueType.text("name"),
+          "name of the directory or file",
+          "What the model is called in requests. Only where there is one model.");
+  static final Setting<Duration> MODEL_WAIT =
+      open(
+          "model-wait",
+          Group.MODELS,
+          ValueType.time(),
+          "0s; 10m if `MODEL_INIT_MODE` is `async`",
+          "How long to wait at the start for a path that does not exist yet.");
+
+  static final Setting<String> BACKEND =
+      open(
+          "backend",
+          Group.MODEL,
+          ValueType.text("name"),
+          "the first that recognises the files",
+          "Engine that loads the model.");
+  static final Setting<DeviceChoice> DEVICE =
+      open(
+          "device",
+          Group.MODEL,
+          ValueType.device(),
+          "auto",
+          "Where the model runs. `auto` is the best device that is there; the others fail the load"
+              + " if theirs is not.");
+  static final Setting<Integer> INSTANCES =
+      open(
+          "instances",
+          Group.MODEL,
+          ValueType.number(1, 1024),
+          "on a CPU, the processors divided by `threads`; else 1",
+          "How many instances of the model run at the same time.");
+  static final Setting<Integer> THREADS =
+      open(
+          "threads",
+          Group.MODEL,
+          ValueType.number(1, 1024),
+          "1, or the processors divided by `instances` if those are given",
+          "Threads that one run of the model may use inside the engine.");
+  static final Setting<Integer> MAX_BATCH_SIZE =
+      open(
+          "max-batch-size",
+          Group.MODEL,
+          ValueType.number(0, 1 << 20),
+          "what the model declares, or 64 if it is batchable without a bound",
+          "Most rows that the model is given at once. 0 never merges requests.");
+  static final Setting<Integer> QUEUE_LIMIT =
+      open(
+          "queue-limit",
+          Group.MODEL,
+          ValueType.number(1, Integer.MAX_VALUE),
+          "4096",
+          "Requests that may wait for a model. More are refused with 429 or RESOURCE_EXHAUSTED.");
+  static final Setting<Long> QUEUE_BYTES =
+      open(
+          "queue-bytes",
+          Group.MODEL,
+          ValueType.size(1),
+          "512MB",
+          "Memory that the inputs of waiting requests may take. More are refused likewise.");
+  static final Setting<Duration> TIMEOUT =
+      open(
+          "timeout",
+          Group.MODEL,
+          ValueType.positiveTime(),
+          "none",
+          "Time after which a request that says nothing else is given up.");
+  static final Setting<VersionPolicy> VERSION_POLICY =
+      open(
+          "version-policy",
+          Group.MODEL,
+          ValueType.versionPolicy(),
+          "latest",
+          "Which versions are served.");
+  static final Setting<Boolean> WARM_UP =
+      open(
+          "warm-up",
+          Group.MODEL,
+          ValueType.bool(),
+          "true",
+          "Whether the model runs once before it serves, so that the first request is not slow.");
+
+  static final Setting<String> HOST =
+      open(
+          "host",
+          Group.NETWORK,
+          ValueType.text("address"),
+          "all addresses",
+          "Address to listen on.");
+  static final Setting<Integer> HTTP_PORT =
+      fixed(
+          "http-port",
+          Group.NETWORK,
+          ValueType.port(),
+          TRANSPORT.port(),
+          "Port for HTTP/1.1 and gRPC.");
+  static final Setting<Integer> GRPC_PORT =
+      fixed(
+          "grpc-port",
+          Group.NETWORK,
+          ValueType.portOrNone(TransportConfig.NONE),
+          TRANSPORT.grpcPort(),
+          "Port for gRPC alone.");
+  static final Setting<String> SERVER_NAME =
+      fixed(
+          "server-name",
+          Group.NETWORK,
+          ValueType.text("name"),
+          "millrace",
+          "What the server calls itself in its metadata.");
+  static final Setting<Integer> IO_THREADS =
+      open(
+          "io-threads",
+          Group.NETWORK,
+          ValueType.number(1, 1024),
+          "the processors",
+          "Threads that read from and write to connections.");
+  static final Setting<Integer> PROCESSORS =
+      open(
+          "processors",
+          Group.NETWORK,
+          ValueType.number(1, 1024),
+          "what the container or machine has",
+          "Processors to share out among the threads of connections and models.");
+  static final Setting<Integer> INLINE_BODY_SIZE =
+      fixed(
+          "inline-body-size",
+          Group.NETWORK,
+          ValueType.intSize(0),
+          HTTP.inlineBodySize(),
+          "Largest HTTP body that is decoded by the thread that read it. Larger ones go to worker"
+              + " threads, so that other connections need not wait.");
+  static final Setting<Integer> MIN_COMPRESSED_SIZE =
+      fixed(
+          "min-compressed-size",
+          Group.NETWORK,
+          ValueType.intSize(0),
+          HTTP.minCompressedSize(),
+          "Smallest HTTP answer that is compressed for a client that accepts it.");
+
+  static final Setting<Integer> MAX_BODY_SIZE =
+      fixed(
+          "max-body-size",
+          Group.LIMITS,
+          ValueType.intSize(1),
+          HTTP.maxBodySize(),
+          "Body of an HTTP request as sent. More is answered with 413.");
+  static final Setting<Integer> MAX_DECOMPRESSED_SIZE =
+      fixed(
+          "max-decompressed-size",
+          Group.LIMITS,
+          ValueType.intSize(1),
+          HTTP.maxDecompressedSize(),
+          "Compressed body of an HTTP request once it is decompressed. More is answered with 413.");
+  static final Setting<Integer> MAX_HEADER_SIZE =
+      fixed(
+          "max-header-size",
+          Group.LIMITS,
+          ValueType.intSize(256),
+          HTTP.maxHeaderSize(),
+          "All headers of an HTTP request, and its first line. More is answered with 431 or 414.");
+  static final Setting<Integer> MAX_PIPELINED_REQUESTS =
+      fixed(
+          "max-pipelined-requests",
+          Group.LIMITS,
+          ValueType.number(1, 65_536),
+          HTTP.maxPipelined(),
+          "Requests of one HTTP/1.1 connection in flight at once. Further ones wait unread.");
+  static final Setting<Integer> MAX_IN_FLIGHT_REQUESTS =
+      fixed(
+          "max-in-flight-requests",
+          Group.LIMITS,
+          ValueType.number(1, Integer.MAX_VALUE),
+          RUNTIME.maxInFlightRequests(),
+          "Requests of all models that are accepted and not answered. More are refused with 429"
+              + " or RESOURCE_EXHAUSTED.");
+  static final Setting<Long> MAX_IN_FLIGHT_BYTES =
+      fixed(
+          "max-in-flight-bytes",
+          Group.LIMITS,
+          ValueType.size(1),
+          RUNTIME.maxInFlightBytes(),
+          "Memory that their inputs may take. A request that is alone may be larger.");
+  static final Setting<Duration> DETECTION_TIMEOUT =
+      fixed(
+          "detection-timeout",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          TRANSPORT.detectionTimeout(),
+          "Time in which a new connection has to show which protocol it speaks.");
+  static final Setting<Duration> IDLE_TIMEOUT =
+      fixed(
+          "idle-timeout",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          HTTP.idleTimeout(),
+          "Time after which an HTTP/1.1 connection without a request is closed. Keep it above the"
+              + " one of a proxy in front, or the proxy sends requests into closed connections.");
+  static final Setting<Duration> REQUEST_TIMEOUT =
+      fixed(
+          "request-timeout",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          HTTP.requestTimeout(),
+          "Time in which an HTTP request has to arrive, plus a second for each 64KB of its body.");
+  static final Setting<Duration> WRITE_TIMEOUT =
+      fixed(
+          "write-timeout",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          HTTP.writeTimeout(),
+          "Time after which an HTTP/1.1 connection is closed whose client takes nothing of its"
+              + " answer.");
+
+  static final Setting<Duration> DRAIN_DELAY =
+      open(
+          "drain-delay",
+          Group.LIFE,
+          ValueType.time(),
+          "5s in Kubernetes (`KUBERNETES_SERVICE_HOST` is set), but 0s in Knative (`K_REVISION` is"
+              + " set) and elsewhere",
+          "How long to serve on, but not ready, after SIGTERM, until load balancers have seen it.");
+  static final Setting<Duration> GRACE_PERIOD =
+      fixed(
+          "grace-period",
+          Group.LIFE,
+          ValueType.time(),
+          Duration.ofSeconds(25),
+          "How long accepted requests may take to finish after SIGTERM and `drain-delay`. The"
+              + " pod's `terminationGracePeriodSeconds` has to be more than both together.");
+  static final Setting<String> TERMINATION_LOG =
+      fixed(
+          "termination-log",
+          Group.LIFE,
+          ValueType.text("path"),
+          "/dev/termination-log",
+          "File that is told why a start failed, if it can be written.");
+
+  static final Setting<LogLevel> LOG_LEVEL =
+      fixed(
+          "log-level",
+          Group.OBSERVING,
+          ValueType.oneOf(LogLevel.class),
+          LogLevel.INFO,
+          "What is logged: this level and the ones before it.");
+  static final Setting<LogFormat> LOG_FORMAT =
+      fixed(
+          "log-format",
+          Group.OBSERVING,
+          ValueType.oneOf(LogFormat.class),
+          LogFormat.TEXT,
+          "One line of text for each event, or one JSON object on one line.");
+
+  /** All settings, by group. */
+  static final List<Setting<?>> ALL = List.copyOf(TABLE);
+
+  /** Where KServe and SageMaker mount a model: served if nothing else is named. */
+  static final List<Path> DEFAULT_PLACES =
+      List.of(Path.of("/mnt/models"), Path.of("/opt/ml/model"));
+
+  private ServerSettings() {}
+
+  /** The setting of that key. */
+  static Optional<Setting<?>> find(String key) {
+    for (Setting<?> setting : ALL) {
+      if (setting.key().equals(key)) {
+        return Optional.of(setting);
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static <T> Setting<T> fixed(
+      String key, Group group, ValueType<T> type, T fallback, String description) {
+    return add(
+        new Setting<>(
+            key, group, type, Optional.of(fallback), type.writer().apply(fallback), description));
+  }
+
+  private static <T> Setting<T> open(
+      String key, Group group, ValueType<T> type, String fallbackText, String description) {
+    return add(new Setting<>(key, group, type, Optional.empty(), fallbackText, description));
+  }
+
+  private static <T> Setting<T> add(Setting<T> setting) {
+    TABLE.add(setting);
+    return setting;
+  }
+}

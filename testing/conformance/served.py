@@ -1,0 +1,37 @@
+"""Where the server under test listens, and what its three example models take and give."""
+
+import os
+import unittest
+
+import numpy as np
+
+HTTP = os.environ.get("SERVED_HTTP", "localhost:8080")
+GRPC = os.environ.get("SERVED_GRPC", "localhost:8081")
+
+SIMPLE = "simple"
+STRING = "simple_string"
+IDENTITY = "simple_identity"
+
+A = np.arange(16, dtype=np.int32).reshape(1, 16)
+B = np.full((1, 16), 3, dtype=np.int32)
+WORDS = np.array([["", "a", "Grüße", "日本語", "\U0001f980", 'quote " and \\'] + ["x" * n for n in range(10)]], dtype=object)
+
+
+def as_strings(numbers):
+    return np.array([[str(n).encode() for n in row] for row in numbers], dtype=object)
+
+
+def encoded(words):
+    return np.array([[word.encode() for word in row] for row in words], dtype=object)
+
+
+class ServedTest(unittest.TestCase):
+    def assertSumAndDifference(self, output, a=A, b=B):
+        """`output` gives an output's array by its name."""
+        np.testing.assert_array_equal(output("OUTPUT0"), a + b)
+        np.testing.assert_array_equal(output("OUTPUT1"), a - b)
+
+    def assertStrings(self, actual, expected):
+        """Clients give BYTES as bytes when they came as binary, and as str when they came as JSON."""
+        texts = [[e.decode() if isinstance(e, bytes) else e for e in row] for row in actual.tolist()]
+        self.assertEqual(texts, [[e.decode() if isinstance(e, bytes) else e for e in row] for row in expected.tolist()])

@@ -1,0 +1,130 @@
+"""Triton's Python gRPC clients, blocking and asyncio, as published, on both ports."""
+
+import queue
+import unittest
+
+import numpy as np
+import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
+from tritonclient.utils import InferenceServerException
+
+from served import A, B, GRPC, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
+
+
+def inputs(a=A, b=B, datatype="INT32"):
+    tensors = [triton.InferInput("INPUT0", a.shape, datatype), triton.InferInput("INPUT1", b.shape, datatype)]
+    for tensor, array in zip(tensors, (a, b)):
+        tensor.set_data_from_numpy(array)
+    return tensors
+
+
+def outputs():
+    return [triton.InferRequestedOutput(name) for name in ("OUTPUT0", "OUTPUT1")]
+
+
+class TritonGrpcTest(ServedTest):
+    address = GRPC
+
+    @classmethod
+    def setUpClass(cls):
+        cls.client = triton.InferenceServerClient(cls.address)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+
+    def test_health(self):
+        self.assertTrue(self.client.is_server_live())
+        self.assertTrue(self.client.is_server_ready())
+        for model in (SIMPLE, STRING, IDENTITY):
+            self.assertTrue(self.client.is_model_ready(model))
+        self.assertTrue(self.client.is_model_ready(SIMPLE, "1"))
+
+    def test_server_metadata(self):
+        self.assertIn("binary_tensor_data", self.client.get_server_metadata().extensions)
+
+    def test_model_metadata(self):
+        metadata = self.client.get_model_metadata(SIMPLE)
+        self.assertEqual((metadata.name, list(metadata.versions)), (SIMPLE, ["1"]))
+        self.assertEqual(
+            [(t.name, t.datatype, list(t.shape)) for t in metadata.inputs],
+            [("INPUT0", "INT32", [-1, 16]), ("INPUT1", "INT32", [-1, 16])],
+        )
+        self.assertEqual(self.client.get_model_metadata(SIMPLE, as_json=True)["name"], SIMPLE)
+
+    def test_infer(self):
+        self.assertSumAndDifference(self.client.infer(SIMPLE, inputs(), outputs=outputs()).as_numpy)
+        self.assertSumAndDifference(self.client.infer(SIMPLE, inputs()).as_numpy)
+
+    def test_infer_of_several_rows_compressed(self):
+        a = np.tile(A, (8, 1))
+        b = np.tile(B, (8, 1))
+        for algorithm in (None, "gzip", "deflate"):
+            with self.subTest(algorithm=algorithm):
+                result = self.client.infer(SIMPLE, inputs(a, b), outputs=outputs(), compression_algorithm=algorithm)
+                self.assertSumAndDifference(result.as_numpy, a, b)
+
+    def test_infer_answers_id_model_and_version(self):
+        result = self.client.infer(
+            SIMPLE, inputs(), model_version="1", request_id="request-7", client_timeout=10, headers={"x-custom": "1"}
+        )
+        response = result.get_response()
+        self.assertEqual((response.id, response.model_name, response.model_version), ("request-7", SIMPLE, "1"))
+
+    def test_async_infer(self):
+        done = queue.Queue()
+        arrays = {str(n): A + n for n in range(50)}
+        for name, a in arrays.items():
+            self.client.async_infer(
+                SIMPLE, inputs(a), lambda result, error: done.put((result, error)), request_id=name, outputs=outputs()
+            )
+        for _ in arrays:
+            result, error = done.get(timeout=30)
+            self.assertIsNone(error)
+            self.assertSumAndDifference(result.as_numpy, arrays[result.get_response().id])
+
+    def test_strings(self):
+        result = self.client.infer(STRING, inputs(as_strings(A), as_strings(B), "BYTES"), outputs=outputs())
+        self.assertStrings(result.as_numpy("OUTPUT0"), as_strings(A + B))
+        self.assertStrings(result.as_numpy("OUTPUT1"), as_strings(A - B))
+
+    def test_strings_come_back_as_they_went(self):
+        tensor = triton.InferInput("INPUT0", WORDS.shape, "BYTES")
+        tensor.set_data_from_numpy(encoded(WORDS))
+        self.assertStrings(self.client.infer(IDENTITY, [tensor]).as_numpy("OUTPUT0"), WORDS)
+
+    def test_faults_of_a_request(self):
+        for fault, code in (
+            (lambda: self.client.infer("missing", inputs()), "StatusCode.NOT_FOUND"),
+            (lambda: self.client.infer(SIMPLE, inputs()[:1]), "StatusCode.INVALID_ARGUMENT"),
+            (lambda: self.client.infer(SIMPLE, inputs(A[:, :8], B[:, :8])), "StatusCode.INVALID_ARGUMENT"),
+        ):
+            with self.subTest(code=code), self.assertRaises(InferenceServerException) as raised:
+                fault()
+            self.assertEqual(raised.exception.status(), code)
+        self.assertSumAndDifference(self.client.infer(SIMPLE, inputs()).as_numpy)
+
+    def test_repository_index_and_reload(self):
+        index = self.client.get_model_repository_index()
+        self.assertLessEqual({(SIMPLE, "READY"), (STRING, "READY")}, {(m.name, m.state) for m in index.models})
+        self.client.load_model(IDENTITY)
+        self.assertTrue(self.client.is_model_ready(IDENTITY))
+        with self.assertRaisesRegex(InferenceServerException, "failed to load"):
+            self.client.load_model("missing")
+
+
+class TritonGrpcOnTheHttpPortTest(TritonGrpcTest):
+    address = HTTP
+
+
+class TritonGrpcAsyncioTest(ServedTest, unittest.IsolatedAsyncioTestCase):
+    async def test_health_metadata_and_infer(self):
+        async with triton_aio.InferenceServerClient(GRPC) as client:
+            self.assertTrue(await client.is_server_live())
+            self.assertTrue(await client.is_model_ready(SIMPLE))
+            self.assertEqual((await client.get_model_metadata(SIMPLE)).name, SIMPLE)
+            self.assertSumAndDifference((await client.infer(SIMPLE, inputs(), outputs=outputs())).as_numpy)
+
+
+if __name__ == "__main__":
+    unittest.main()
