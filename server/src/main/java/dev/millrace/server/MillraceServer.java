@@ -3,6 +3,8 @@ package dev.millrace.server;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.grpc.GrpcConfig;
+import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
@@ -65,7 +67,15 @@ public final class MillraceServer implements AutoCloseable {
                   new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
               meters,
               workers);
-      this.transport = Transport.bind(loops, config.transport(), http::install, new NoGrpc());
+      GrpcServer grpc =
+          GrpcServer.start(
+              models,
+              config.name(),
+              Version.text(),
+              Ticker.system(),
+              GrpcConfig.defaults(),
+              loops);
+      this.transport = Transport.bind(loops, config.transport(), http::install, grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
       throw e;
