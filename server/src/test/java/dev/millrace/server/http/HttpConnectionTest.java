@@ -6,6 +6,7 @@ import dev.millrace.server.http.RawClient.Response;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
@@ -147,9 +148,8 @@ class HttpConnectionTest {
   void pipelinedRequests_thatFinishOutOfOrder_areAnsweredInOrder() throws IOException {
     try (RawClient client = server.connect()) {
       client.post("/later/first", "").post("/later/second", "").get("/text");
-      Await.until("both requests are there", () -> ROUTES.later.containsKey("second"));
-      ROUTES.later.get("second").complete("2");
-      ROUTES.later.get("first").complete("1");
+      ROUTES.awaitLater("second").complete("2");
+      ROUTES.awaitLater("first").complete("1");
       assertThat(client.read().body()).isEqualTo("1");
       assertThat(client.read().body()).isEqualTo("2");
       assertThat(client.read().body()).isEqualTo("text");
@@ -161,36 +161,27 @@ class HttpConnectionTest {
     try (RawClient client = server.connect()) {
       for (int i = 0; i < 8; i++) {
         client.post("/later/bound" + i, "");
+        assertThat(ROUTES.awaitLater("bound" + i)).isNotDone();
       }
-      Await.until("the first ones are there", () -> ROUTES.later.containsKey("bound7"));
       client.post("/later/beyond", "");
+      assertThat(ROUTES.has("beyond")).isFalse();
       for (int i = 0; i < 8; i++) {
-        assertThat(ROUTES.later).doesNotContainKey("beyond");
-        ROUTES.later.get("bound" + i).complete("b" + i);
-        assertThat(client.read().body()).isEqualTo("b" + i);
-        if (i == 0) {
-          break;
-        }
-      }
-      Await.until("the next one is read", () -> ROUTES.later.containsKey("beyond"));
-      for (int i = 1; i < 8; i++) {
-        ROUTES.later.get("bound" + i).complete("b" + i);
-      }
-      ROUTES.later.get("beyond").complete("beyond");
-      for (int i = 1; i < 8; i++) {
+        ROUTES.awaitLater("bound" + i).complete("b" + i);
         assertThat(client.read().body()).isEqualTo("b" + i);
       }
+      ROUTES.awaitLater("beyond").complete("beyond");
       assertThat(client.read().body()).isEqualTo("beyond");
     }
   }
 
   @Test
   void disconnect_cancelsWhatIsAwaited() throws IOException {
+    CompletableFuture<String> awaited;
     try (RawClient client = server.connect()) {
       client.post("/later/gone", "");
-      Await.until("the request is there", () -> ROUTES.later.containsKey("gone"));
+      awaited = ROUTES.awaitLater("gone");
     }
-    Await.until("it is cancelled", () -> ROUTES.later.get("gone").isCancelled());
+    Await.until("it is cancelled", awaited::isCancelled);
   }
 
   @Test
@@ -238,8 +229,7 @@ class HttpConnectionTest {
     try (RawClient client = server.connect()) {
       client.post("/later/before", "");
       client.send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-      Await.until("the first is there", () -> ROUTES.later.containsKey("before"));
-      ROUTES.later.get("before").complete("before");
+      ROUTES.awaitLater("before").complete("before");
       assertThat(client.read().body()).isEqualTo("before");
       assertThat(client.read().status()).isEqualTo(100);
       client.send("hello");

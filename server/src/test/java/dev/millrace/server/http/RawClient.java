@@ -1,6 +1,7 @@
 package dev.millrace.server.http;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
@@ -51,13 +52,41 @@ public final class RawClient implements AutoCloseable {
   }
 
   /** One answer. */
-  public record Response(int status, Map<String, String> headers, byte[] bytes) {
-    public String body() {
-      return new String(bytes, java.nio.charset.StandardCharsets.UTF_8);
+  public static final class Response {
+    private final int status;
+    private final Map<String, String> headers;
+    private final byte[] bytes;
+
+    private Response(int status, Map<String, String> headers, byte[] bytes) {
+      this.status = status;
+      this.headers = headers;
+      this.bytes = bytes;
     }
 
+    public int status() {
+      return status;
+    }
+
+    /** All headers, by name in lower case. */
+    public Map<String, String> headers() {
+      return headers;
+    }
+
+    public byte[] bytes() {
+      return bytes;
+    }
+
+    public String body() {
+      return new String(bytes, UTF_8);
+    }
+
+    /** A header that has to be there. */
     public String header(String name) {
-      return headers.get(name.toLowerCase(Locale.ROOT));
+      String value = headers.get(name.toLowerCase(Locale.ROOT));
+      if (value == null) {
+        throw new AssertionError("no header '" + name + "' in " + headers);
+      }
+      return value;
     }
   }
 

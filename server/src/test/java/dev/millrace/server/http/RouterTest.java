@@ -1,5 +1,6 @@
 package dev.millrace.server.http;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
@@ -23,6 +24,14 @@ class RouterTest {
           .add(HttpMethod.POST, "/v1/models/{model}", exchange -> {})
           .add(HttpMethod.POST, "/v1/models/{model}:predict", exchange -> {});
 
+  private Router.Node place(String target) {
+    return requireNonNull(router.find(target));
+  }
+
+  private Route route(String method, String target) {
+    return requireNonNull(place(target).route(HttpMethod.valueOf(method)));
+  }
+
   @ParameterizedTest
   @CsvSource({
     "GET,  /,                                    /",
@@ -39,11 +48,7 @@ class RouterTest {
     "POST, /v1/models/m:explain,                 /v1/models/{model}",
   })
   void path_findsItsRoute(String method, String target, String template) {
-    Router.Node place = router.find(target);
-    assertThat(place).isNotNull();
-    Route route = place.route(HttpMethod.valueOf(method));
-    assertThat(route).isNotNull();
-    assertThat(route.template()).isEqualTo(template);
+    assertThat(route(method, target).template()).isEqualTo(template);
   }
 
   @ParameterizedTest
@@ -72,22 +77,20 @@ class RouterTest {
     "http://h/v2/models/m/infer,            m",
   })
   void variable_isDecoded(String target, String value) {
-    Route route = router.find(target).route(HttpMethod.POST);
-    assertThat(route.variable("model", target)).isEqualTo(value);
+    assertThat(route("POST", target).variable("model", target)).isEqualTo(value);
   }
 
   @Test
   void variable_withSuffix_isWithoutIt() {
     String target = "/v1/models/a:b:predict";
-    Route route = router.find(target).route(HttpMethod.POST);
-    assertThat(route.variable("model", target)).isEqualTo("a:b");
+    assertThat(route("POST", target).variable("model", target)).isEqualTo("a:b");
   }
 
   @Test
   void place_namesItsMethods() {
-    assertThat(router.find("/v1/models/m").allowed()).isEqualTo("GET, HEAD, POST");
-    assertThat(router.find("/v2/models/m/infer").allowed()).isEqualTo("POST");
-    assertThat(router.find("/v2/models/m/infer").route(HttpMethod.GET)).isNull();
+    assertThat(place("/v1/models/m").allowed()).isEqualTo("GET, HEAD, POST");
+    assertThat(place("/v2/models/m/infer").allowed()).isEqualTo("POST");
+    assertThat(place("/v2/models/m/infer").route(HttpMethod.GET)).isNull();
   }
 
   @Test

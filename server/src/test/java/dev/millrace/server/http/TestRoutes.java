@@ -1,5 +1,7 @@
 package dev.millrace.server.http;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
@@ -10,11 +12,21 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** Routes to test connections with. */
 final class TestRoutes implements Routes {
-  /** What {@code POST /later/{name}} waits for. */
-  final Map<String, CompletableFuture<String>> later = new ConcurrentHashMap<>();
+  private final Map<String, CompletableFuture<String>> later = new ConcurrentHashMap<>();
 
   /** Threads that {@code /echo} ran on. */
   volatile String thread = "";
+
+  /** What {@code POST /later/{name}} waits for, once it is there. */
+  CompletableFuture<String> awaitLater(String name) {
+    Await.until("the request '" + name + "' is there", () -> later.containsKey(name));
+    return requireNonNull(later.get(name));
+  }
+
+  /** Whether {@code POST /later/{name}} is there. */
+  boolean has(String name) {
+    return later.containsKey(name);
+  }
 
   @Override
   public void addTo(Router router) {

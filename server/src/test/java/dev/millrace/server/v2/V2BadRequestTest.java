@@ -1,6 +1,7 @@
 package dev.millrace.server.v2;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
@@ -14,6 +15,7 @@ import io.netty.buffer.ByteBufAllocator;
 import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,7 +31,7 @@ class V2BadRequestTest {
         throw InferenceException.notFound("no metadata");
       });
 
-  private InferenceException refuse(String body, String headerLength) {
+  private @Nullable InferenceException refuse(String body, @Nullable String headerLength) {
     ByteBuf bytes = ByteBufAllocator.DEFAULT.directBuffer();
     bytes.writeCharSequence(body, UTF_8);
     try {
@@ -42,9 +44,8 @@ class V2BadRequestTest {
     }
   }
 
-  private void assertRefused(String body, String headerLength, ErrorCode code, String message) {
-    InferenceException refused = refuse(body, headerLength);
-    assertThat(refused).as(body).isNotNull();
+  private void assertRefused(String body, @Nullable String headerLength, ErrorCode code, String message) {
+    InferenceException refused = requireNonNull(refuse(body, headerLength), body);
     assertThat(refused.getMessage()).isEqualTo(message);
     assertThat(refused.code()).isEqualTo(code);
   }
@@ -138,7 +139,7 @@ class V2BadRequestTest {
   void binaryInput_thatDoesNotAddUp_isRefused(
       String type, long announced, int unused, int sent, String message) {
     String json =
-        ("{\"inputs\":[%s,{\"name\":\"x\",\"shape\":[1],\"datatype\":\"%s\",\"parameters\":{\"binary_data_size\":%d}}]}")
+        "{\"inputs\":[%s,{\"name\":\"x\",\"shape\":[1],\"datatype\":\"%s\",\"parameters\":{\"binary_data_size\":%d}}]}"
             .formatted(FINE, type, announced);
     assertRefused(
         json + "\0".repeat(sent),
@@ -216,8 +217,8 @@ class V2BadRequestTest {
             + FINE
             + ",{\"data\":[\"a\",\"b\"],\"name\":\"x\",\"shape\":[2],\"datatype\":\"BYTES\"}],\"outputs\":[{\"name\":\"o\"}]}";
     for (int length = 0; length < good.length(); length++) {
-      InferenceException refused = refuse(good.substring(0, length), null);
-      assertThat(refused).as(good.substring(0, length)).isNotNull();
+      String part = good.substring(0, length);
+      InferenceException refused = requireNonNull(refuse(part, null), part);
       assertThat(refused.code()).isEqualTo(ErrorCode.INVALID_ARGUMENT);
     }
     Random random = new Random(11);

@@ -412,16 +412,16 @@ class V2RoutesTest {
   @Test
   void disconnect_freesTheRequest() throws IOException {
     try (RawClient first = server.connect();
-        RawClient second = server.connect();
-        RawClient gone = server.connect()) {
+        RawClient second = server.connect()) {
       // Both instances are busy, so that the third request waits in the queue when its client goes.
       first.post("/v2/models/gated_simple/infer", SIMPLE);
       Await.until("the first runs", () -> BACKEND.gated.get() == 1);
       second.post("/v2/models/gated_simple/infer", SIMPLE);
       Await.until("the second runs", () -> BACKEND.gated.get() == 2);
-      gone.post("/v2/models/gated_simple/infer", SIMPLE);
-      Await.until("the third waits", () -> models.requestsInFlight() == 3);
-      gone.close();
+      try (RawClient gone = server.connect()) {
+        gone.post("/v2/models/gated_simple/infer", SIMPLE);
+        Await.until("the third waits", () -> models.requestsInFlight() == 3);
+      }
       Await.until("the third is dropped", () -> models.requestsInFlight() == 2);
       BACKEND.gate.release(2);
       assertThat(first.read().status()).isEqualTo(200);
