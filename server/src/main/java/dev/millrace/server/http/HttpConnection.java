@@ -32,6 +32,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final RequestReceiver receiver;
   private final ResponseQueue responses;
   private final ConnectionTimer timer;
+  private final RequestDecoder decoder;
   private @Nullable ChannelHandlerContext context;
 
   /**
@@ -39,8 +40,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
    */
   private boolean reading;
 
-  HttpConnection(HttpFrontEnd frontEnd) {
+  HttpConnection(HttpFrontEnd frontEnd, RequestDecoder decoder) {
     this.frontEnd = frontEnd;
+    this.decoder = decoder;
     this.receiver = new RequestReceiver(this, frontEnd.router());
     this.responses = new ResponseQueue(this, frontEnd.unrouted());
     this.timer = new ConnectionTimer(this, frontEnd.config());
@@ -133,7 +135,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
-    receiver.readComplete(reading);
+    if (decoder.tookBytes()) {
+      receiver.readComplete(reading);
+    }
     reading = false;
     responses.flush();
   }

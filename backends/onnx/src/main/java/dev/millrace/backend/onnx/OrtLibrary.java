@@ -1,0 +1,97 @@
+package dev.millrace.backend.onnx;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds the native library of ONNX Runtime: in the directory that the system property {@code
+ * onnxruntime.native.path} names, if it is there, else in the engine's jar, from which it is
+ * unpacked for a moment.
+ */
+final class OrtLibrary {
+  /** The property that ONNX Runtime's own Java API reads, too. */
+  static final String DIRECTORY_PROPERTY = "onnxruntime.native.path";
+
+  private static final String FILE_NAME = System.mapLibraryName("onnxruntime");
+
+  private OrtLibrary() {}
+
+  /**
+   * Loads the library for the rest of the process's life.
+   *
+   * @throws IllegalStateException with a message for people if it cannot be had
+   */
+  static SymbolLookup open() {
+    String directory = System.getProperty(DIRECTORY_PROPERTY);
+    if (directory != null && Files.exists(Path.of(directory, FILE_NAME))) {
+      return open(Path.of(directory, FILE_NAME));
+    }
+    return openUnpacked();
+  }
+
+  private static SymbolLookup openUnpacked() {
+    String resource = resource(System.getProperty("os.name"), System.getProperty("os.arch"));
+    try (InputStream packed = OrtLibrary.class.getResourceAsStream(resource)) {
+      if (packed == null) {
+        throw new IllegalStateException(
+            "there is no ONNX Runtime for %s on %s: %s is missing"
+                .formatted(System.getProperty("os.name"), System.getProperty("os.arch"), resource));
+      }
+      return openUnpacked(packed);
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          "ONNX Runtime's library could not be unpacked under %s (%s); unpack it beforehand and name its directory by -D%s"
+              .formatted(System.getProperty("java.io.tmpdir"), e, DIRECTORY_PROPERTY),
+          e);
+    }
+  }
+
+  private static SymbolLookup openUnpacked(InputStream packed) throws IOException {
+    Path directory = Files.createTempDirectory("millrace-onnxruntime");
+    Path file = directory.resolve(FILE_NAME);
+    try {
+      Files.copy(packed, file);
+      return open(file);
+    } finally {
+      delete(file);
+      delete(directory);
+    }
+  }
+
+  @SuppressWarnings("restricted") // loads native code, which is what a backend is for
+  private static SymbolLookup open(Path file) {
+    try {
+      return SymbolLookup.libraryLookup(file, Arena.global());
+    } catch (IllegalArgumentException e) {
+      throw new IllegalStateException("ONNX Runtime cannot be loaded from " + file, e);
+    }
+  }
+
+  /** Where Linux and macOS let a file go that is loaded, Windows does not. */
+  private static void delete(Path path) {
+    try {
+      Files.delete(path);
+    } catch (IOException e) {
+      path.toFile().deleteOnExit();
+    }
+  }
+
+  /** Where the engine's jar has the library for an operating system and a processor. */
+  static String resource(@Nullable String osName, @Nullable String osArch) {
+    String os = String.valueOf(osName).toLowerCase(Locale.ROOT);
+    String system = os.contains("mac") ? "osx" : os.contains("windows") ? "win" : "linux";
+    String processor =
+        switch (String.valueOf(osArch).toLowerCase(Locale.ROOT)) {
+          case "amd64", "x86_64" -> "x64";
+          case "aarch64", "arm64" -> "aarch64";
+          default -> String.valueOf(osArch);
+        };
+    return "/ai/onnxruntime/native/%s-%s/%s".formatted(system, processor, FILE_NAME);
+  }
+}

@@ -1,0 +1,5 @@
+/** ONNX models, run by ONNX Runtime. */
+@NullMarked
+package dev.millrace.backend.onnx;
+
+import org.jspecify.annotations.NullMarked;
