@@ -70,12 +70,7 @@ public final class MillraceServer implements AutoCloseable {
               workers);
       GrpcServer grpc =
           GrpcServer.start(
-              models,
-              config.name(),
-              Version.text(),
-              Ticker.system(),
-              GrpcConfig.defaults(),
-              loops);
+              models, config.name(), Version.text(), Ticker.system(), GrpcConfig.defaults(), loops);
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
