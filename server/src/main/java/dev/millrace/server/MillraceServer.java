@@ -4,7 +4,6 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
-import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
@@ -70,7 +69,7 @@ public final class MillraceServer implements AutoCloseable {
               workers);
       GrpcServer grpc =
           GrpcServer.start(
-              models, config.name(), Version.text(), Ticker.system(), GrpcConfig.defaults(), loops);
+              models, config.name(), Version.text(), Ticker.system(), config.grpc(), loops);
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
