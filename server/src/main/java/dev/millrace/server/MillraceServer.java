@@ -1,5 +1,6 @@
 package dev.millrace.server;
 
+import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
@@ -75,9 +76,18 @@ public final class MillraceServer implements AutoCloseable {
               Ticker.system(),
               GrpcConfig.defaults(),
               loops);
-      this.transport = Transport.bind(loops, config.transport(), http::install, grpc);
+      this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
+      throw e;
+    }
+  }
+
+  private Transport bind(GrpcServer grpc) throws IOException {
+    try {
+      return Transport.bind(loops, config.transport(), http::install, grpc);
+    } catch (IOException | RuntimeException e) {
+      grpc.shutdownNow();
       throw e;
     }
   }

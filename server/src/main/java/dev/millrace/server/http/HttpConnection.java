@@ -3,6 +3,8 @@ package dev.millrace.server.http;
 import static java.util.Objects.requireNonNull;
 
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
@@ -105,7 +107,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private void closeWhenIdle() {
     if (responses.isEmpty() && receiver.isIdle()) {
-      var _ = context().close();
+      // What was answered may still be on its way out.
+      context().writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
     }
   }
 

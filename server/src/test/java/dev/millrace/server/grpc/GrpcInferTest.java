@@ -16,6 +16,7 @@ import dev.millrace.proto.inference.InferTensorContents;
 import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.proto.inference.ModelInferRequest.InferRequestedOutputTensor;
 import dev.millrace.proto.inference.ModelInferResponse;
+import dev.millrace.server.http.Await;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.TensorLeakExtension;
 import io.grpc.Status;
@@ -24,7 +25,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -249,25 +253,16 @@ class GrpcInferTest {
     var running = stub.modelInfer(floats(1));
     assertThat(fixture.backend.entered.tryAcquire(10, TimeUnit.SECONDS)).isTrue();
     // Enough to keep all instances busy; the ones that wait are cancelled.
-    var waiting = new java.util.ArrayList<com.google.common.util.concurrent.ListenableFuture<?>>();
+    List<Future<?>> waiting = new ArrayList<>();
     for (int i = 0; i < 50; i++) {
       waiting.add(stub.modelInfer(floats(i)));
     }
-    await(() -> fixture.server.models().requestsInFlight() == 51);
+    Await.until("all are in", () -> fixture.server.models().requestsInFlight() == 51);
     waiting.forEach(call -> call.cancel(true));
-    await(() -> fixture.server.models().requestsInFlight() < 51);
+    Await.until("some are gone", () -> fixture.server.models().requestsInFlight() < 51);
     fixture.backend.release();
     assertThat(running).succeedsWithin(10, TimeUnit.SECONDS);
-    await(() -> fixture.server.models().requestsInFlight() == 0);
-  }
-
-  private static void await(java.util.function.BooleanSupplier condition)
-      throws InterruptedException {
-    long start = System.nanoTime();
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(10));
-      TimeUnit.MILLISECONDS.sleep(1);
-    }
+    Await.until("all are done", () -> fixture.server.models().requestsInFlight() == 0);
   }
 
   private static void assertRefused(
