@@ -4,7 +4,6 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
-import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
@@ -74,7 +73,7 @@ public final class MillraceServer implements AutoCloseable {
               config.name(),
               Version.text(),
               Ticker.system(),
-              GrpcConfig.defaults(),
+              config.grpc(),
               loops);
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {

@@ -15,6 +15,8 @@ import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -53,12 +55,14 @@ public final class GrpcServer implements Http2Server {
             .maxConnectionIdle(config.idleTimeout().toNanos(), TimeUnit.NANOSECONDS)
             .maxConcurrentCallsPerConnection(config.maxCallsPerConnection())
             // Far above what cancelling clients do, far below what an attack needs.
-            .maxRstFramesPerWindow(10_000, 10)
-            .addService(new InferenceService(models, name, version, ticker))
-            .addService(health);
+            .maxRstFramesPerWindow(10_000, 10);
+    List<BindableService> services =
+        new ArrayList<>(List.of(new InferenceService(models, name, version, ticker), health));
     if (config.reflection()) {
-      builder.addService(ProtoReflectionServiceV1.newInstance()).addService(oldReflection());
+      services.add(ProtoReflectionServiceV1.newInstance());
+      services.add(oldReflection());
     }
+    services.forEach(service -> builder.addService(ReadableRequests.of(service.bindService())));
     server = builder.build();
     healthTimer =
         loops

@@ -20,6 +20,8 @@ import dev.millrace.proto.inference.ServerMetadataResponse;
 import dev.millrace.proto.inference.ServerReadyRequest;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.TensorLeakExtension;
+import io.grpc.CallOptions;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
@@ -29,10 +31,14 @@ import io.grpc.health.v1.HealthGrpc;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.reflection.v1.ServerReflectionRequest;
 import io.grpc.reflection.v1.ServerReflectionResponse;
+import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -230,6 +236,71 @@ class GrpcServicesTest {
         () -> fixture.stub().modelConfig(ModelConfigRequest.newBuilder().setName("pair").build()),
         Status.Code.UNIMPLEMENTED,
         "ModelConfig is unimplemented");
+  }
+
+  @Test
+  void messageOverTheLimit_isRefused_alsoCompressed(@TempDir Path other) throws IOException {
+    try (GrpcFixture small =
+        GrpcFixture.start(
+            other, config -> config.withGrpc(config.grpc().withMaxMessageSize(10_000)))) {
+      var tooLarge = GrpcFixture.floats(new float[2_500]);
+      assertRefused(
+          () -> small.stub().modelInfer(tooLarge), Status.Code.RESOURCE_EXHAUSTED, "10000");
+      // Zeros compress well.
+      assertRefused(
+          () -> small.stub().withCompression("gzip").modelInfer(tooLarge),
+          Status.Code.RESOURCE_EXHAUSTED,
+          "10000");
+      assertThat(small.stub().modelInfer(GrpcFixture.floats(1)).getOutputsList()).hasSize(1);
+    }
+  }
+
+  @Test
+  void malformedMessage_isRefused() {
+    MethodDescriptor<byte[], byte[]> method =
+        MethodDescriptor.<byte[], byte[]>newBuilder(bytes(), bytes())
+            .setType(MethodDescriptor.MethodType.UNARY)
+            .setFullMethodName(GRPCInferenceServiceGrpc.getModelInferMethod().getFullMethodName())
+            .build();
+    for (String encoding : new String[] {"identity", "gzip"}) {
+      assertRefused(
+          () ->
+              ClientCalls.blockingUnaryCall(
+                  fixture.channel,
+                  method,
+                  CallOptions.DEFAULT.withCompression(encoding),
+                  new byte[] {-1, -1, -1}),
+          Status.Code.INVALID_ARGUMENT,
+          "Invalid protobuf byte sequence");
+    }
+  }
+
+  private static MethodDescriptor.Marshaller<byte[]> bytes() {
+    return new MethodDescriptor.Marshaller<>() {
+      @Override
+      public InputStream stream(byte[] value) {
+        return new ByteArrayInputStream(value);
+      }
+
+      @Override
+      public byte[] parse(InputStream stream) {
+        return new byte[0];
+      }
+    };
+  }
+
+  @Test
+  void reflection_canBeOff(@TempDir Path other) throws IOException {
+    try (GrpcFixture closed =
+        GrpcFixture.start(other, config -> config.withGrpc(config.grpc().withReflection(false)))) {
+      CompletableFuture<ServerReflectionResponse> answer = new CompletableFuture<>();
+      var calls = ServerReflectionGrpc.newStub(closed.channel).serverReflectionInfo(first(answer));
+      calls.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
+      assertThat(answer)
+          .failsWithin(Duration.ofSeconds(10))
+          .withThrowableThat()
+          .withMessageContaining("UNIMPLEMENTED");
+    }
   }
 
   private static HealthCheckRequest health(String service) {
