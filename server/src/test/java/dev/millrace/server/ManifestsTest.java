@@ -39,10 +39,9 @@ class ManifestsTest {
   void manifest_isYaml(Path manifest) {
     assertThat(documents(manifest))
         .isNotEmpty()
-        .allSatisfy(
-            document ->
-                assertThat(document.keySet().stream().map(String::valueOf))
-                    .contains("apiVersion", "kind", "metadata", "spec"));
+        .allSatisfy(document ->
+            assertThat(document.keySet().stream().map(String::valueOf))
+                .contains("apiVersion", "kind", "metadata", "spec"));
   }
 
   @ParameterizedTest
