@@ -35,9 +35,11 @@ class LogLinesTest {
   void stackTrace_followsIndented() {
     assertThat(line(LogFormat.TEXT, "a", new IllegalStateException("why")))
         .startsWith(
-            "2026-01-02T03:04:05.000Z WARN  Thing: a\n"
-                + "    java.lang.IllegalStateException: why\n"
-                + "    \tat dev.millrace")
+            """
+            2026-01-02T03:04:05.000Z WARN  Thing: a
+                java.lang.IllegalStateException: why
+                \tat dev.millrace\
+            """)
         .endsWith("\n");
   }
 
