@@ -44,7 +44,8 @@ class V2BadRequestTest {
     }
   }
 
-  private void assertRefused(String body, @Nullable String headerLength, ErrorCode code, String message) {
+  private void assertRefused(
+      String body, @Nullable String headerLength, ErrorCode code, String message) {
     InferenceException refused = requireNonNull(refuse(body, headerLength), body);
     assertThat(refused.getMessage()).isEqualTo(message);
     assertThat(refused.code()).isEqualTo(code);
