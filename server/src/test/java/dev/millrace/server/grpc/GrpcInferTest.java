@@ -59,7 +59,7 @@ class GrpcInferTest {
   /** The same random elements in both forms. */
   private record Elements(ByteString raw, InferTensorContents typed) {
     static Elements random(DataType type, int count) {
-      Random random = new Random(type.ordinal());
+      Random random = new Random(type.name().hashCode());
       ByteBuffer bytes = ByteBuffer.allocate(64 * count).order(ByteOrder.LITTLE_ENDIAN);
       InferTensorContents.Builder typed = InferTensorContents.newBuilder();
       for (int i = 0; i < count; i++) {
@@ -108,8 +108,8 @@ class GrpcInferTest {
             typed.addFp32Contents(value);
           }
           case FP64 -> {
-            bytes.putDouble(bits);
-            typed.addFp64Contents(bits);
+            bytes.putDouble((double) bits);
+            typed.addFp64Contents((double) bits);
           }
           case BYTES -> {
             byte[] element = new byte[i];
