@@ -107,8 +107,7 @@ class ProtocolsAgreeTest {
           }
         }
         case INT64 -> {
-          for (long value :
-              new long[] {0, 1, -1, (1L << 53) + 1, Long.MIN_VALUE, Long.MAX_VALUE}) {
+          for (long value : new long[] {0, 1, -1, (1L << 53) + 1, Long.MIN_VALUE, Long.MAX_VALUE}) {
             raw.putLong(value);
             json.add(String.valueOf(value));
             typed.addInt64Contents(value);
@@ -173,8 +172,7 @@ class ProtocolsAgreeTest {
           }
         }
       }
-      return new Values(
-          Arrays.copyOf(raw.array(), raw.position()), json.toString(), typed.build());
+      return new Values(Arrays.copyOf(raw.array(), raw.position()), json.toString(), typed.build());
     }
   }
 
@@ -223,7 +221,8 @@ class ProtocolsAgreeTest {
     String json =
         """
         {"parameters":{"binary_data_output":%s},"inputs":[{"name":"INPUT0","datatype":"%s",\
-        "shape":[2,3],"data":%s}]}"""
+        "shape":[2,3],"data":%s}]}\
+        """
             .formatted(binaryOutput, type, values.json);
     return new Body(json.getBytes(StandardCharsets.UTF_8), -1);
   }
@@ -232,7 +231,8 @@ class ProtocolsAgreeTest {
     byte[] header =
         """
         {"parameters":{"binary_data_output":%s},"inputs":[{"name":"INPUT0","datatype":"%s",\
-        "shape":[2,3],"parameters":{"binary_data_size":%d}}]}"""
+        "shape":[2,3],"parameters":{"binary_data_size":%d}}]}\
+        """
             .formatted(binaryOutput, type, values.raw.length)
             .getBytes(StandardCharsets.UTF_8);
     byte[] body = Arrays.copyOf(header, header.length + values.raw.length);
@@ -268,7 +268,8 @@ class ProtocolsAgreeTest {
   private static String data(HttpResponse<byte[]> response) {
     assertThat(response.headers().firstValue(HEADER_LENGTH)).isEmpty();
     String json = text(response);
-    return json.substring(json.indexOf("\"data\":") + 7, json.lastIndexOf(']', json.length() - 3) + 1);
+    return json.substring(
+        json.indexOf("\"data\":") + 7, json.lastIndexOf(']', json.length() - 3) + 1);
   }
 
   private static ModelInferResponse grpc(DataType type, Values values, boolean typed) {

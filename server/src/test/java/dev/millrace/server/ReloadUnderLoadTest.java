@@ -58,11 +58,10 @@ class ReloadUnderLoadTest {
       List<Future<Void>> clients = new ArrayList<>();
       for (int i = 0; i < 4; i++) {
         clients.add(
-            threads.submit(
-                () -> {
-                  load(server.port(), body, enough, answered);
-                  return null;
-                }));
+            threads.submit(() -> {
+              load(server.port(), body, enough, answered);
+              return null;
+            }));
       }
       reload(server, RELOADS / 4); // the allocators have what they keep
       long before = residentBytes();
