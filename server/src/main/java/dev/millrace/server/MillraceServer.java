@@ -1,8 +1,10 @@
 package dev.millrace.server;
 
+import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
@@ -65,9 +67,26 @@ public final class MillraceServer implements AutoCloseable {
                   new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
               meters,
               workers);
-      this.transport = Transport.bind(loops, config.transport(), http::install, new NoGrpc());
+      GrpcServer grpc =
+          GrpcServer.start(
+              models,
+              config.name(),
+              Version.text(),
+              Ticker.system(),
+              config.grpc(),
+              loops);
+      this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
+      throw e;
+    }
+  }
+
+  private Transport bind(GrpcServer grpc) throws IOException {
+    try {
+      return Transport.bind(loops, config.transport(), http::install, grpc);
+    } catch (IOException | RuntimeException e) {
+      grpc.shutdownNow();
       throw e;
     }
   }

@@ -237,6 +237,8 @@ class ConfigurationTest {
                         Map.entry("http-port", "1"),
                         Map.entry("grpc-port", "none"),
                         Map.entry("max-header-size", "16KB"),
+                        Map.entry("grpc-max-message-size", "1MB"),
+                        Map.entry("grpc-reflection", "false"),
                         Map.entry("drain-delay", "3s"),
                         Map.entry("grace-period", "4s"),
                         Map.entry("processors", "3"),
@@ -249,6 +251,9 @@ class ConfigurationTest {
     assertThat(config.transport().port()).isEqualTo(1);
     assertThat(config.transport().grpcPort()).isEqualTo(TransportConfig.NONE);
     assertThat(config.http().maxHeaderSize()).isEqualTo(16 << 10);
+    assertThat(config.grpc().maxMetadataSize()).isEqualTo(16 << 10);
+    assertThat(config.grpc().maxMessageSize()).isEqualTo(1 << 20);
+    assertThat(config.grpc().reflection()).isFalse();
     assertThat(config.drainDelay()).isEqualTo(Duration.ofSeconds(3));
     assertThat(config.gracePeriod()).isEqualTo(Duration.ofSeconds(4));
     assertThat(config.ioThreads()).isEqualTo(3);

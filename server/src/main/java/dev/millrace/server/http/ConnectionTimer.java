@@ -64,26 +64,22 @@ final class ConnectionTimer implements Runnable {
       return;
     }
     long now = System.nanoTime();
-    RequestReceiver receiver = connection.receiver();
-    if (isStuck(channel, now)) {
+    if (isStuck(channel, now) || isIdle(now)) {
       var _ = channel.close();
       return;
     }
-    if (!receiver.isIdle()) {
-      lastActivity = now;
-      long allowed =
-          requestNanos + TimeUnit.SECONDS.toNanos(receiver.received() / BYTES_PER_SECOND);
-      if (channel.config().isAutoRead() && now - receiver.startNanos() > allowed) {
-        receiver.timeOut();
-        return;
-      }
-    } else if (!connection.responses().isEmpty() || pendingBytes > 0) {
-      lastActivity = now;
-    } else if (now - lastActivity > idleNanos) {
-      var _ = channel.close();
-      return;
+    if (connection.receiver().isOverdue(now, requestNanos, BYTES_PER_SECOND)) {
+      connection.receiver().timeOut();
     }
     schedule();
+  }
+
+  /** Whether there has been nothing to do for too long. */
+  private boolean isIdle(long now) {
+    if (!connection.receiver().isIdle() || !connection.responses().isEmpty() || pendingBytes > 0) {
+      lastActivity = now;
+    }
+    return now - lastActivity > idleNanos;
   }
 
   /** Whether the client has taken nothing for too long, though there is something for it. */

@@ -3,6 +3,8 @@ package dev.millrace.server.http;
 import static java.util.Objects.requireNonNull;
 
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
@@ -30,6 +32,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final RequestReceiver receiver;
   private final ResponseQueue responses;
   private final ConnectionTimer timer;
+  private final RequestDecoder decoder;
   private @Nullable ChannelHandlerContext context;
 
   /**
@@ -37,8 +40,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
    */
   private boolean reading;
 
-  HttpConnection(HttpFrontEnd frontEnd) {
+  HttpConnection(HttpFrontEnd frontEnd, RequestDecoder decoder) {
     this.frontEnd = frontEnd;
+    this.decoder = decoder;
     this.receiver = new RequestReceiver(this, frontEnd.router());
     this.responses = new ResponseQueue(this, frontEnd.unrouted());
     this.timer = new ConnectionTimer(this, frontEnd.config());
@@ -103,7 +107,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private void closeWhenIdle() {
     if (responses.isEmpty() && receiver.isIdle()) {
-      var _ = context().close();
+      // What was answered may still be on its way out.
+      context().writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
     }
   }
 
@@ -130,7 +135,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
-    receiver.readComplete(reading);
+    if (decoder.tookBytes()) {
+      receiver.readComplete(reading);
+    }
     reading = false;
     responses.flush();
   }

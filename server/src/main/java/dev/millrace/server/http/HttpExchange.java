@@ -400,8 +400,8 @@ public final class HttpExchange implements Runnable {
 
   long contentSize() {
     long size = responseBody.readableBytes();
-    for (ByteBuf part : tail) {
-      size += part.readableBytes();
+    for (int i = 0; i < tail.size(); i++) {
+      size += tail.get(i).readableBytes();
     }
     return size;
   }

@@ -114,8 +114,8 @@ final class ResponseQueue {
       sent = context.write(start);
     } else {
       sent = context.write(start);
-      for (ByteBuf part : exchange.tail()) {
-        sent = context.write(part);
+      for (int i = 0; i < exchange.tail().size(); i++) {
+        sent = context.write(exchange.tail().get(i));
       }
     }
     Runnable release = exchange.release();

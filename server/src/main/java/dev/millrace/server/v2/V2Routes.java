@@ -20,7 +20,7 @@ public final class V2Routes implements Routes {
   static final String HEADER_LENGTH = "Inference-Header-Content-Length";
 
   /** The protocol's extensions that this server has. */
-  private static final List<String> EXTENSIONS =
+  public static final List<String> EXTENSIONS =
       List.of("binary_tensor_data", "parameters", "model_repository");
 
   private static final String MODEL = "/v2/models/{model}";

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,6 +40,7 @@ class HttpTimeoutTest {
         "GET /te",
         "GET /text HTTP/1.1\r\nHo",
         "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel",
+        "POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel",
         "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"
       })
   void request_thatDoesNotEnd_isGivenUp(String part) throws IOException {
@@ -81,8 +83,23 @@ class HttpTimeoutTest {
         RawClient client = server.connect()) {
       client.post("/later/long", "");
       CompletableFuture<String> answer = routes.awaitLater("long");
-      answer.completeOnTimeout("done", 1, java.util.concurrent.TimeUnit.SECONDS);
+      answer.completeOnTimeout("done", 1, TimeUnit.SECONDS);
       assertThat(client.read().body()).isEqualTo("done");
+    }
+  }
+
+  @Test
+  void client_thatWaitsForItsTurnToSend_isNotOverdue() throws IOException {
+    TestRoutes routes = new TestRoutes();
+    try (TestServer server =
+            new TestServer(HttpConfig.defaults().withTimeouts(LONG, SHORT, LONG), routes);
+        RawClient client = server.connect()) {
+      client.post("/later/long", "");
+      client.send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+      routes.awaitLater("long").completeOnTimeout("done", 1, TimeUnit.SECONDS);
+      assertThat(client.read().body()).isEqualTo("done");
+      assertThat(client.read().status()).isEqualTo(100);
+      assertThat(client.send("hello").read().body()).isEqualTo("hello");
     }
   }
 
@@ -104,6 +121,20 @@ class HttpTimeoutTest {
       server.frontEnd().startDraining();
       assertThat(client.get("/text").read().header("connection")).isEqualTo("close");
       assertThat(client.isClosedByServer()).isTrue();
+    }
+  }
+
+  @Test
+  void shutdown_sendsWhatIsAnswered() throws IOException {
+    try (TestServer server = server(LONG, LONG, LONG);
+        RawClient slow = server.connect()) {
+      slow.get("/big/20000000");
+      Await.until("connected", () -> server.frontEnd().connections() == 1);
+      // Some of it has come: the answer is there, and most of it still in the server.
+      assertThat(slow.socket().getInputStream().readNBytes(1000)).hasSize(1000);
+      CompletableFuture<Void> done = server.frontEnd().shutdown();
+      assertThat(slow.socket().getInputStream().readAllBytes()).hasSizeGreaterThan(19_999_000);
+      Await.until("all are closed", done::isDone);
     }
   }
 

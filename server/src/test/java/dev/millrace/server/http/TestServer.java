@@ -62,6 +62,8 @@ public final class TestServer implements AutoCloseable {
   @Override
   public void close() {
     listener.close().syncUninterruptibly();
+    // Event loops that stop forget what their connections hold.
+    Await.until("the clients are gone", () -> frontEnd.connections() == 0);
     loops.close();
     workers.close();
   }
