@@ -1,14 +1,19 @@
 """KServe's Python inference clients, as published."""
 
+import logging
 import unittest
 
 import grpc
 import httpx
-from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RequestedOutput, RESTConfig
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve.protocol.infer_type import RequestedOutput
 
 from served import A, B, GRPC, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
 
 URL = f"http://{HTTP}"
+
+# Tests run in asyncio's debug mode, where it reports whatever is slow on a busy machine.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 def request(model, arrays, datatype, binary_in=False, binary_out=None):

@@ -13,7 +13,8 @@ import java.util.Optional;
  * @param inputs in the model's order
  * @param outputs in the model's order
  * @param maxBatchSize most rows (dimension 0) that the model is given at once; 0 if its inputs and
- *     outputs have no batch dimension, so that requests cannot be merged
+ *     outputs have no batch dimension, so that requests cannot be merged; {@link Integer#MAX_VALUE}
+ *     from a backend whose model has one and sets no bound
  * @param properties free facts for people: producer, device, opset
  */
 public record ModelMetadata(

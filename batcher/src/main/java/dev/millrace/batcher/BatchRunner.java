@@ -63,9 +63,9 @@ final class BatchRunner implements Runnable {
 
   @Override
   public void run() {
-    while (dispatcher.next(this)) {
-      dropped.forEach(dispatcher::answerDropped);
-      execute();
+    boolean more = true;
+    while (more) {
+      more = runNext();
     }
     try {
       predictor.close();
@@ -74,23 +74,31 @@ final class BatchRunner implements Runnable {
     }
   }
 
-  private void execute() {
-    for (Part part : parts) {
-      if (part.from == 0) {
-        listener.requestStarted(part.request.reply.queueNanos());
-      }
-    }
-    completedRows = 0;
-    completedNanos = 0;
+  /** Takes and runs one batch; false if there is none to come. */
+  private boolean runNext() {
     try {
+      if (!dispatcher.next(this)) {
+        return false;
+      }
+      dropped.forEach(dispatcher::answerDropped);
+      for (Part part : parts) {
+        if (part.from == 0) {
+          listener.requestStarted(part.request.reply.queueNanos());
+        }
+      }
+      completedRows = 0;
+      completedNanos = 0;
       run(parts);
     } catch (Throwable e) {
+      // Not the predictor's: no memory to split the outputs, for one. The thread has to go on.
+      log.error("a batch of model '{}' failed around the predictor", dispatcher.name(), e);
       for (Part part : parts) {
         if (!part.isEnded()) {
           part.fail(e);
         }
       }
     }
+    return true;
   }
 
   private void run(List<Part> candidates) {

@@ -53,6 +53,9 @@ final class Part {
   private void rejoin(List<TensorMap> all, long computeNanos) {
     TensorMap joined;
     try {
+      if (request.reply.isDone()) {
+        return;
+      }
       joined = Rows.concat(all);
     } catch (RuntimeException | Error e) {
       request.fail(e);

@@ -24,7 +24,7 @@ public final class Reply extends CompletableFuture<TensorMap> {
     this.request = request;
   }
 
-  /** Nanoseconds from being accepted to being taken by a runner; valid once completed. */
+  /** Nanoseconds from being accepted to being taken by a runner or dropped; once completed. */
   public long queueNanos() {
     return queueNanos;
   }

@@ -228,6 +228,26 @@ class BatcherIsolationTest {
   }
 
   @Test
+  void outputsThatCannotBeSplit_failTheBatchAndTheRunnerLivesOn() {
+    TestPredictor predictor =
+        TestPredictor.gated(inputs -> {
+          TensorMap outputs = TestPredictor.same(inputs);
+          if (inputs.tensor(0).shape().dim(0) > 1) {
+            outputs.close();
+          }
+          return outputs;
+        });
+    try (Batcher batcher = start(predictor)) {
+      submitTogether(batcher, predictor, 3);
+      for (Reply reply : replies) {
+        assertThat(Await.failure(reply).code()).isEqualTo(ErrorCode.INTERNAL);
+      }
+      assertThat(Inputs.y(Await.outputs(batcher.submit(Inputs.x(1), List.of(), NONE))))
+          .containsExactly(1f);
+    }
+  }
+
+  @Test
   void scalarOutputs_areNotRowByRow() {
     TestPredictor predictor =
         TestPredictor.gated(inputs -> TensorMap.of("y", Tensor.copyOf(Shape.scalar(), 1f)));

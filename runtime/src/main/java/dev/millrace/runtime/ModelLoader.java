@@ -46,8 +46,7 @@ final class ModelLoader {
       return loadInContext(plan);
     } catch (RuntimeException e) {
       throw InferenceException.of(e);
-    } catch (LinkageError | OutOfMemoryError e) {
-      // A native library that does not load, or a model that does not fit.
+    } catch (Error e) { // a native library that does not load, a model that does not fit
       throw new InferenceException(
           ErrorCode.INTERNAL, "backend '%s' failed: %s".formatted(plan.backend().name(), e), e);
     } finally {

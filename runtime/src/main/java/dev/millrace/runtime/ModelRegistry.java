@@ -5,7 +5,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Ticker;
 import dev.millrace.runtime.FoundModel.FoundVersion;
-import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -77,7 +76,7 @@ public final class ModelRegistry {
    *     recognises; then nothing is loaded
    */
   public void loadAll(LoadListener progress) {
-    awaitPlaces();
+    repository.awaitPlaces(config.modelWait(), closed);
     List<FoundModel> models = repository.findAll(config.options());
     List<ModelEntry> wanted = new ArrayList<>();
     for (FoundModel model : models) {
@@ -100,29 +99,6 @@ public final class ModelRegistry {
       loads.add(load.exceptionally(recorded -> null));
     }
     loads.forEach(CompletableFuture::join);
-  }
-
-  /** Waits for places that may appear late, as those of a KServe modelcar do. */
-  private void awaitPlaces() {
-    long deadline = ticker.nanos() + config.modelWait().toNanos();
-    for (ModelPath place : repository.places()) {
-      boolean told = false;
-      while (!Files.exists(place.path()) && ticker.nanos() - deadline < 0) {
-        if (!told) {
-          LOG.info("waiting for {}", place.path());
-          told = true;
-        }
-        try {
-          if (closed.await(200, TimeUnit.MILLISECONDS)) {
-            throw shuttingDown();
-          }
-        } catch (InterruptedException e) {
-          Thread.currentThread().interrupt();
-          throw new InferenceException(
-              ErrorCode.CANCELLED, "interrupted while waiting for " + place.path(), e);
-        }
-      }
-    }
   }
 
   /**
@@ -282,7 +258,7 @@ public final class ModelRegistry {
     return model.versions().stream().map(FoundVersion::version).toList();
   }
 
-  private static InferenceException shuttingDown() {
+  static InferenceException shuttingDown() {
     return InferenceException.unavailable("the server is shutting down");
   }
 

@@ -9,13 +9,18 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Where models are found. A place is one of
@@ -34,6 +39,9 @@ import java.util.stream.Collectors;
  * version directory wins over that. Looks at the disk on each call; thread-safe.
  */
 final class ModelRepository {
+  private static final Logger LOG = LoggerFactory.getLogger(ModelRepository.class);
+  private static final Duration POLL_INTERVAL = Duration.ofMillis(200);
+
   private final List<ModelPath> places;
   private final List<Backend> backends;
 
@@ -42,8 +50,31 @@ final class ModelRepository {
     this.backends = List.copyOf(backends);
   }
 
-  List<ModelPath> places() {
-    return places;
+  /**
+   * Waits for places that do not exist yet, as a KServe modelcar's may not, at most that long.
+   *
+   * @throws InferenceException UNAVAILABLE if {@code closed} opens meanwhile
+   */
+  void awaitPlaces(Duration wait, CountDownLatch closed) {
+    long start = System.nanoTime();
+    for (ModelPath place : places) {
+      boolean told = false;
+      while (!Files.exists(place.path()) && System.nanoTime() - start < wait.toNanos()) {
+        if (!told) {
+          LOG.info("waiting for {}", place.path());
+          told = true;
+        }
+        try {
+          if (closed.await(POLL_INTERVAL.toNanos(), TimeUnit.NANOSECONDS)) {
+            throw ModelRegistry.shuttingDown();
+          }
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new InferenceException(
+              ErrorCode.CANCELLED, "interrupted while waiting for " + place.path(), e);
+        }
+      }
+    }
   }
 
   /**
@@ -132,8 +163,8 @@ final class ModelRepository {
           options,
           config,
           List.of(new FoundVersion("1", file)));
-    } catch (InferenceException e) {
-      return new FoundModel.Broken(fallback, file, e);
+    } catch (RuntimeException e) {
+      return new FoundModel.Broken(fallback, file, InferenceException.of(e));
     }
   }
 
@@ -158,8 +189,8 @@ final class ModelRepository {
       }
       return Optional.of(
           loadable(name.or(config::name).orElse(fallback), directory, options, config, versions));
-    } catch (InferenceException e) {
-      return Optional.of(new FoundModel.Broken(fallback, directory, e));
+    } catch (RuntimeException e) {
+      return Optional.of(new FoundModel.Broken(fallback, directory, InferenceException.of(e)));
     }
   }
 

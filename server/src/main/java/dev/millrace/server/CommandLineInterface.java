@@ -36,21 +36,24 @@ final class CommandLineInterface {
   private final PrintStream out;
   private final PrintStream err;
   private final Supplier<List<Backend>> backends;
+  private final Supplier<StopSignal> signals;
 
-  /** A command line with the backends that are installed. */
+  /** A command line with the backends that are installed, and the signals of the process. */
   CommandLineInterface(Map<String, String> variables, PrintStream out, PrintStream err) {
-    this(variables, out, err, CommandLineInterface::installedBackends);
+    this(variables, out, err, CommandLineInterface::installedBackends, StopSignal::install);
   }
 
   CommandLineInterface(
       Map<String, String> variables,
       PrintStream out,
       PrintStream err,
-      Supplier<List<Backend>> backends) {
+      Supplier<List<Backend>> backends,
+      Supplier<StopSignal> signals) {
     this.environment = new Environment(variables);
     this.out = out;
     this.err = err;
     this.backends = backends;
+    this.signals = signals;
   }
 
   private static List<Backend> installedBackends() {
@@ -123,7 +126,7 @@ final class CommandLineInterface {
     TerminationLog terminationLog =
         new TerminationLog(Path.of(configuration.get(ServerSettings.TERMINATION_LOG)));
     try {
-      new ServeCommand(config, backends.get(), StopSignal.install()).run();
+      new ServeCommand(config, backends.get(), signals.get()).run();
       return OK;
     } catch (StartException e) {
       log.debug("The start failed", e);

@@ -4,6 +4,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.io.IOException;
@@ -48,9 +49,24 @@ final class ConfigurationReader {
             get(ServerSettings.IDLE_TIMEOUT),
             get(ServerSettings.REQUEST_TIMEOUT),
             get(ServerSettings.WRITE_TIMEOUT)),
+        grpc(),
         configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
         configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD));
+  }
+
+  private GrpcConfig grpc() {
+    GrpcConfig defaults = GrpcConfig.defaults();
+    return new GrpcConfig(
+        get(ServerSettings.GRPC_MAX_MESSAGE_SIZE),
+        get(ServerSettings.GRPC_MAX_CALLS),
+        get(ServerSettings.MAX_HEADER_SIZE),
+        defaults.keepAliveTime(),
+        defaults.keepAliveTimeout(),
+        get(ServerSettings.GRPC_MIN_PING_INTERVAL),
+        defaults.permitKeepAliveWithoutCalls(),
+        get(ServerSettings.GRPC_IDLE_TIMEOUT),
+        get(ServerSettings.GRPC_REFLECTION));
   }
 
   /** The models and how they are served. */

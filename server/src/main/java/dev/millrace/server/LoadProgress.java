@@ -11,7 +11,10 @@ import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells people how loading goes on, and remembers what came of it. Thread-safe. */
+/**
+ * Remembers how loading goes on and what came of it; says so when asked. The runtime logs each model
+ * when it is loaded or has failed. Thread-safe.
+ */
 final class LoadProgress implements LoadListener {
   private static final Logger log = LoggerFactory.getLogger(LoadProgress.class);
 
@@ -22,31 +25,18 @@ final class LoadProgress implements LoadListener {
   @Override
   public synchronized void loading(ModelId model) {
     running.put(model.toString(), System.nanoTime());
-    log.debug("Loading {}", model);
   }
 
   @Override
   public synchronized void loaded(ModelId model, ModelDescription description, Duration elapsed) {
     running.remove(model.toString());
     loaded++;
-    log.info(
-        "{} ({}) on {}, {} x {}, {}, loaded in {}",
-        model,
-        description.metadata().platform(),
-        description.device(),
-        plural(description.instances(), "instance"),
-        plural(description.threads(), "thread"),
-        description.metadata().isBatchable()
-            ? "batches of up to " + plural(description.metadata().maxBatchSize(), "row")
-            : "no batching",
-        seconds(elapsed));
   }
 
   @Override
   public synchronized void failed(ModelId model, InferenceException reason, Duration elapsed) {
     running.remove(model.toString());
     failed.put(model.toString(), reason.getMessage());
-    log.debug("{} failed to load", model, reason);
   }
 
   /** Says what is still being loaded. */
@@ -74,10 +64,6 @@ final class LoadProgress implements LoadListener {
                 ? entry.getValue()
                 : entry.getKey() + ": " + entry.getValue())
         .collect(Collectors.joining("; "));
-  }
-
-  private static String plural(int count, String noun) {
-    return count + " " + noun + (count == 1 ? "" : "s");
   }
 
   /** A time span for people. */

@@ -4,6 +4,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
@@ -63,13 +64,29 @@ public final class MillraceServer implements AutoCloseable {
           new HttpFrontEnd(
               config.http(),
               List.of(
-                  new ServerRoutes(meters),
-                  new V2Routes(models, config.name(), Version.text(), Ticker.system())),
+                  new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
               meters,
               workers);
-      this.transport = Transport.bind(loops, config.transport(), http::install, new NoGrpc());
+      GrpcServer grpc =
+          GrpcServer.start(
+              models,
+              config.name(),
+              Version.text(),
+              Ticker.system(),
+              config.grpc(),
+              loops);
+      this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();
+      throw e;
+    }
+  }
+
+  private Transport bind(GrpcServer grpc) throws IOException {
+    try {
+      return Transport.bind(loops, config.transport(), http::install, grpc);
+    } catch (IOException | RuntimeException e) {
+      grpc.shutdownNow();
       throw e;
     }
   }

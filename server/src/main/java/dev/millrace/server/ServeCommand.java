@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -97,9 +98,6 @@ final class ServeCommand {
     if (progress.loaded() == 0) {
       throw new StartException(progress.failureLine(), null);
     }
-    progress
-        .failures()
-        .forEach((model, reason) -> log.error("{} is not served: {}", model, reason));
     String since =
         ProcessHandle.current()
             .info()
@@ -112,7 +110,11 @@ final class ServeCommand {
     if (progress.failures().isEmpty()) {
       log.info("Ready{}: {}", since, addresses(server));
     } else {
-      log.warn("Serving what did load{}, but not ready: {}", since, addresses(server));
+      log.warn(
+          "Not ready, as {} could not be loaded; serving the others{}: {}",
+          String.join(", ", new TreeSet<>(progress.failures().keySet())),
+          since,
+          addresses(server));
     }
   }
 

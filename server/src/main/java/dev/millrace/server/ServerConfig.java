@@ -3,6 +3,7 @@ package dev.millrace.server;
 import static java.util.Objects.requireNonNull;
 
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.time.Duration;
  * @param runtime the models and how they are served
  * @param transport where to listen
  * @param http limits and times of the HTTP front end
+ * @param grpc limits and times of the gRPC front end
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
@@ -24,6 +26,7 @@ public record ServerConfig(
     RuntimeConfig runtime,
     TransportConfig transport,
     HttpConfig http,
+    GrpcConfig grpc,
     int ioThreads,
     Duration drainDelay,
     Duration gracePeriod) {
@@ -32,6 +35,7 @@ public record ServerConfig(
     requireNonNull(runtime, "runtime is null");
     requireNonNull(transport, "transport is null");
     requireNonNull(http, "http is null");
+    requireNonNull(grpc, "grpc is null");
     if (ioThreads < 1) {
       throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
     }
@@ -50,6 +54,7 @@ public record ServerConfig(
             ServerSettings.HTTP_PORT.requiredFallback(),
             ServerSettings.GRPC_PORT.requiredFallback()),
         HttpConfig.defaults(),
+        GrpcConfig.defaults(),
         runtime.processors(),
         Duration.ZERO,
         ServerSettings.GRACE_PERIOD.requiredFallback());
@@ -67,21 +72,27 @@ public record ServerConfig(
 
   /** This configuration with other models. */
   public ServerConfig withRuntime(RuntimeConfig other) {
-    return new ServerConfig(name, other, transport, http, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod);
   }
 
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
-    return new ServerConfig(name, runtime, other, http, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod);
   }
 
   /** This configuration with another HTTP front end. */
   public ServerConfig withHttp(HttpConfig other) {
-    return new ServerConfig(name, runtime, transport, other, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod);
+  }
+
+  /** This configuration with another gRPC front end. */
+  public ServerConfig withGrpc(GrpcConfig other) {
+    return new ServerConfig(
+        name, runtime, transport, http, other, ioThreads, drainDelay, gracePeriod);
   }
 
   /** This configuration with other times to stop in. */
   public ServerConfig withStopTimes(Duration delay, Duration grace) {
-    return new ServerConfig(name, runtime, transport, http, ioThreads, delay, grace);
+    return new ServerConfig(name, runtime, transport, http, grpc, ioThreads, delay, grace);
   }
 }

@@ -5,6 +5,7 @@ import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
 import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.server.Setting.Group;
+import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
@@ -20,6 +21,7 @@ import java.util.Optional;
 final class ServerSettings {
   private static final List<Setting<?>> TABLE = new ArrayList<>();
   private static final HttpConfig HTTP = HttpConfig.defaults();
+  private static final GrpcConfig GRPC = GrpcConfig.defaults();
   private static final TransportConfig TRANSPORT = TransportConfig.of(8080, 8081);
   private static final RuntimeConfig RUNTIME = RuntimeConfig.of(List.of());
 
@@ -176,6 +178,13 @@ final class ServerSettings {
           ValueType.intSize(0),
           HTTP.minCompressedSize(),
           "Smallest HTTP answer that is compressed for a client that accepts it.");
+  static final Setting<Boolean> GRPC_REFLECTION =
+      fixed(
+          "grpc-reflection",
+          Group.NETWORK,
+          ValueType.bool(),
+          GRPC.reflection(),
+          "Whether gRPC clients may ask for the services and their messages, as grpcurl does.");
 
   static final Setting<Integer> MAX_BODY_SIZE =
       fixed(
@@ -197,7 +206,8 @@ final class ServerSettings {
           Group.LIMITS,
           ValueType.intSize(256),
           HTTP.maxHeaderSize(),
-          "All headers of an HTTP request, and its first line. More is answered with 431 or 414.");
+          "All headers of an HTTP request, and its first line. More is answered with 431 or 414. Also"
+              + " the metadata of a gRPC call.");
   static final Setting<Integer> MAX_PIPELINED_REQUESTS =
       fixed(
           "max-pipelined-requests",
@@ -250,6 +260,36 @@ final class ServerSettings {
           HTTP.writeTimeout(),
           "Time after which an HTTP/1.1 connection is closed whose client takes nothing of its"
               + " answer.");
+  static final Setting<Integer> GRPC_MAX_MESSAGE_SIZE =
+      fixed(
+          "grpc-max-message-size",
+          Group.LIMITS,
+          ValueType.intSize(1),
+          GRPC.maxMessageSize(),
+          "Message of a gRPC client, decompressed. More is answered with RESOURCE_EXHAUSTED.");
+  static final Setting<Integer> GRPC_MAX_CALLS =
+      fixed(
+          "grpc-max-calls",
+          Group.LIMITS,
+          ValueType.number(1, Integer.MAX_VALUE),
+          GRPC.maxCallsPerConnection(),
+          "Calls of one gRPC connection in flight at once. Clients hold back further ones.");
+  static final Setting<Duration> GRPC_MIN_PING_INTERVAL =
+      fixed(
+          "grpc-min-ping-interval",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          GRPC.permitKeepAliveTime(),
+          "Shortest time between the keep-alive pings of a gRPC client. One that pings more often is"
+              + " disconnected.");
+  static final Setting<Duration> GRPC_IDLE_TIMEOUT =
+      fixed(
+          "grpc-idle-timeout",
+          Group.LIMITS,
+          ValueType.positiveTime(),
+          GRPC.idleTimeout(),
+          "Time after which a gRPC connection without a call is closed. Its client opens a new one"
+              + " for its next call.");
 
   static final Setting<Duration> DRAIN_DELAY =
       open(

@@ -7,9 +7,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Closes a connection that is idle, that does not bring its request to an end, or that does not take
- * its answer. Looks now and then, instead of setting a timer at each read: a time-out may come up to
- * half as late again.
+ * Closes a connection that is idle, that does not bring its request to an end, or that does not
+ * take its answer. Looks now and then, instead of setting a timer at each read: a time-out may come
+ * up to half as late again.
  */
 final class ConnectionTimer implements Runnable {
   /** How fast a body has to come, beyond the time that every request has. */
@@ -42,8 +42,7 @@ final class ConnectionTimer implements Runnable {
   }
 
   private void schedule() {
-    scheduled =
-        connection.context().executor().schedule(this, intervalNanos, TimeUnit.NANOSECONDS);
+    scheduled = connection.context().executor().schedule(this, intervalNanos, TimeUnit.NANOSECONDS);
   }
 
   void stop() {
@@ -65,26 +64,22 @@ final class ConnectionTimer implements Runnable {
       return;
     }
     long now = System.nanoTime();
-    RequestReceiver receiver = connection.receiver();
-    if (isStuck(channel, now)) {
+    if (isStuck(channel, now) || isIdle(now)) {
       var _ = channel.close();
       return;
     }
-    if (!receiver.isIdle()) {
-      lastActivity = now;
-      long allowed =
-          requestNanos + TimeUnit.SECONDS.toNanos(receiver.received() / BYTES_PER_SECOND);
-      if (channel.config().isAutoRead() && now - receiver.startNanos() > allowed) {
-        receiver.timeOut();
-        return;
-      }
-    } else if (!connection.responses().isEmpty() || pendingBytes > 0) {
-      lastActivity = now;
-    } else if (now - lastActivity > idleNanos) {
-      var _ = channel.close();
-      return;
+    if (connection.receiver().isOverdue(now, requestNanos, BYTES_PER_SECOND)) {
+      connection.receiver().timeOut();
     }
     schedule();
+  }
+
+  /** Whether there has been nothing to do for too long. */
+  private boolean isIdle(long now) {
+    if (!connection.receiver().isIdle() || !connection.responses().isEmpty() || pendingBytes > 0) {
+      lastActivity = now;
+    }
+    return now - lastActivity > idleNanos;
   }
 
   /** Whether the client has taken nothing for too long, though there is something for it. */

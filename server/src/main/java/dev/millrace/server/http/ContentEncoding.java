@@ -21,7 +21,9 @@ import org.jspecify.annotations.Nullable;
 enum ContentEncoding {
   IDENTITY,
   GZIP,
-  /** The zlib format; on the way in, bare deflate is taken as well, for clients that confuse them. */
+  /**
+   * The zlib format; on the way in, bare deflate is taken as well, for clients that confuse them.
+   */
   DEFLATE;
 
   /** What {@code Accept-Encoding} says of this server. */
@@ -47,8 +49,8 @@ enum ContentEncoding {
   }
 
   /**
-   * The best encoding that a client accepts: the one with the highest q-value, the first named where
-   * they are equal. Identity if it accepts none of these.
+   * The best encoding that a client accepts: the one with the highest q-value, the first named
+   * where they are equal. Identity if it accepts none of these.
    *
    * @param header the value of {@code Accept-Encoding}, null if there is none
    */
@@ -106,7 +108,8 @@ enum ContentEncoding {
       out.release();
       throw new InferenceException(
           ErrorCode.INVALID_ARGUMENT,
-          "failed to decompress the %s body: %s".formatted(name().toLowerCase(Locale.ROOT), text(e)),
+          "failed to decompress the %s body: %s"
+              .formatted(name().toLowerCase(Locale.ROOT), text(e)),
           e);
     } catch (RuntimeException e) {
       out.release();

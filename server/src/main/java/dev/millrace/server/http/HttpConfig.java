@@ -17,8 +17,8 @@ import java.time.Duration;
  *     larger saves hand-offs. Default 64 KiB
  * @param minCompressedSize smallest answer that is compressed for a client that accepts it: below
  *     it, compressing costs more than it saves. Default 1 KiB
- * @param maxPipelined requests of one connection in flight at once; further ones wait in the socket.
- *     Default 32
+ * @param maxPipelined requests of one connection in flight at once; further ones wait in the
+ *     socket. Default 32
  * @param idleTimeout after which a connection without a request is closed. Default 75 s
  * @param requestTimeout in which a request has to arrive, plus a second per 64 KiB of its body; one
  *     that does not is answered with 408. Default 30 s

@@ -2,8 +2,9 @@ package dev.millrace.server.http;
 
 import static java.util.Objects.requireNonNull;
 
-import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
@@ -21,7 +22,8 @@ import org.slf4j.LoggerFactory;
  * the order of the requests. Everything but {@link #shutdown} happens on its event loop.
  *
  * <p>Three parts share the work: {@link RequestReceiver} makes exchanges of what is read, {@link
- * ResponseQueue} puts answers into order and on the wire, {@link ConnectionTimer} watches the clock.
+ * ResponseQueue} puts answers into order and on the wire, {@link ConnectionTimer} watches the
+ * clock.
  */
 final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
@@ -30,13 +32,17 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final RequestReceiver receiver;
   private final ResponseQueue responses;
   private final ConnectionTimer timer;
+  private final RequestDecoder decoder;
   private @Nullable ChannelHandlerContext context;
 
-  /** Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end. */
+  /**
+   * Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end.
+   */
   private boolean reading;
 
-  HttpConnection(HttpFrontEnd frontEnd) {
+  HttpConnection(HttpFrontEnd frontEnd, RequestDecoder decoder) {
     this.frontEnd = frontEnd;
+    this.decoder = decoder;
     this.receiver = new RequestReceiver(this, frontEnd.router());
     this.responses = new ResponseQueue(this, frontEnd.unrouted());
     this.timer = new ConnectionTimer(this, frontEnd.config());
@@ -101,7 +107,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private void closeWhenIdle() {
     if (responses.isEmpty() && receiver.isIdle()) {
-      var _ = context().close();
+      // What was answered may still be on its way out.
+      context().writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
     }
   }
 
@@ -128,7 +135,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
-    receiver.readComplete(reading);
+    if (decoder.tookBytes()) {
+      receiver.readComplete(reading);
+    }
     reading = false;
     responses.flush();
   }

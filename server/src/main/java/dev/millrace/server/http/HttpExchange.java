@@ -199,11 +199,10 @@ public final class HttpExchange implements Runnable {
     try {
       connection
           .workers()
-          .execute(
-              () -> {
-                compress();
-                toEventLoop();
-              });
+          .execute(() -> {
+            compress();
+            toEventLoop();
+          });
     } catch (RejectedExecutionException busy) {
       encoding = ContentEncoding.IDENTITY;
       toEventLoop();
@@ -285,14 +284,13 @@ public final class HttpExchange implements Runnable {
     try {
       connection
           .workers()
-          .execute(
-              () -> {
-                try {
-                  work.run();
-                } catch (RuntimeException e) {
-                  fail(e);
-                }
-              });
+          .execute(() -> {
+            try {
+              work.run();
+            } catch (RuntimeException e) {
+              fail(e);
+            }
+          });
     } catch (RejectedExecutionException busy) {
       refused.run();
       fail(InferenceException.unavailable("the server is stopping"));
@@ -402,8 +400,8 @@ public final class HttpExchange implements Runnable {
 
   long contentSize() {
     long size = responseBody.readableBytes();
-    for (ByteBuf part : tail) {
-      size += part.readableBytes();
+    for (int i = 0; i < tail.size(); i++) {
+      size += tail.get(i).readableBytes();
     }
     return size;
   }

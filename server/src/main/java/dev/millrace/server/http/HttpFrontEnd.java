@@ -42,7 +42,8 @@ public final class HttpFrontEnd {
    * channel may be active already.
    */
   public void install(ChannelPipeline pipeline) {
-    pipeline.addLast(new RequestDecoder(config), new HttpConnection(this));
+    RequestDecoder decoder = new RequestDecoder(config);
+    pipeline.addLast(decoder, new HttpConnection(this, decoder));
   }
 
   /** From now on the answer to a request is the last one on its connection. */

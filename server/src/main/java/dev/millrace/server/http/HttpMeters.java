@@ -7,7 +7,8 @@ import io.micrometer.core.instrument.MeterRegistry;
  *
  * <ul>
  *   <li>{@code millrace_http_requests_total{route,code}}: answers
- *   <li>{@code millrace_http_request_duration_seconds{route}}: from the request's head to its answer
+ *   <li>{@code millrace_http_request_duration_seconds{route}}: from the request's head to its
+ *       answer
  * </ul>
  *
  * {@code route} is the path's template, or {@code none} for what is not served here.

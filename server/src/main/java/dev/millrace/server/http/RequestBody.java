@@ -5,9 +5,9 @@ import io.netty.buffer.ByteBufAllocator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Collects the pieces of one body into one buffer. A body that comes in one piece is not copied; one
- * that comes in several is laid out so that what follows its first {@code headerLength} bytes, the
- * binary tensors, starts at a cache line.
+ * Collects the pieces of one body into one buffer. A body that comes in one piece is not copied;
+ * one that comes in several is laid out so that what follows its first {@code headerLength} bytes,
+ * the binary tensors, starts at a cache line.
  */
 final class RequestBody {
   private static final int ALIGNMENT = 64;
@@ -65,7 +65,10 @@ final class RequestBody {
   }
 
   private ByteBuf grow(ByteBuf old, int needed, int expected) {
-    int size = Math.max(needed, Math.max(FIRST_SIZE, (int) Math.min(1L << 30, (long) GROWTH * old.readableBytes())));
+    int size =
+        Math.max(
+            needed,
+            Math.max(FIRST_SIZE, (int) Math.min(1L << 30, (long) GROWTH * old.readableBytes())));
     if (expected >= 0) {
       size = Math.max(needed, Math.min(size, expected));
     }

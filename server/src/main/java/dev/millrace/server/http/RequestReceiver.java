@@ -13,6 +13,7 @@ import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.util.AsciiString;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,14 +57,21 @@ final class RequestReceiver {
     return current == null && startNanos == 0;
   }
 
-  /** When the request that is coming in began; 0 if none is. */
-  long startNanos() {
-    return startNanos;
-  }
-
-  /** Bytes of its body so far. */
-  long received() {
-    return received;
+  /**
+   * Whether the request that is coming in takes more than {@code allowedNanos}, plus a second per
+   * so many bytes of its body. The time in which the client was not let to send does not count.
+   */
+  boolean isOverdue(long now, long allowedNanos, long bytesPerSecond) {
+    if (isIdle() || connection.responses().isClosed()) {
+      return false;
+    }
+    boolean held = current != null && current.wantsContinue();
+    if (held || !connection.context().channel().config().isAutoRead()) {
+      startNanos = now;
+      return false;
+    }
+    long more = TimeUnit.SECONDS.toNanos(received / bytesPerSecond);
+    return now - startNanos > allowedNanos + more;
   }
 
   /** Whether the exchange's request is there in full. */
@@ -106,8 +114,10 @@ final class RequestReceiver {
       reject(exchange, 405, "Method Not Allowed");
     } else if (request.protocolVersion().majorVersion() != 1) {
       close(exchange);
-      reject(exchange, 505, "HTTP version %s is not supported".formatted(request.protocolVersion()));
-    } else if (expectation != null && !HttpHeaderValues.CONTINUE.contentEqualsIgnoreCase(expectation)) {
+      reject(
+          exchange, 505, "HTTP version %s is not supported".formatted(request.protocolVersion()));
+    } else if (expectation != null
+        && !HttpHeaderValues.CONTINUE.contentEqualsIgnoreCase(expectation)) {
       reject(exchange, 417, "unknown expectation '%s'".formatted(expectation));
     } else {
       body = new RequestBody(connection.allocator(), headerLength(request.headers()));
@@ -147,6 +157,7 @@ final class RequestReceiver {
       close(exchange);
     }
     exchange.fail(code, message);
+    connection.updateReads();
   }
 
   /** Makes the answer the last one, though the client may still be sending. */

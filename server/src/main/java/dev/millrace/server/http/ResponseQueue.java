@@ -11,8 +11,8 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The exchanges of a connection in the order of their requests; an answer is sent when all before it
- * are.
+ * The exchanges of a connection in the order of their requests; an answer is sent when all before
+ * it are.
  */
 final class ResponseQueue {
   /** How long a client may go on sending after the last answer, before it is cut off. */
@@ -114,8 +114,8 @@ final class ResponseQueue {
       sent = context.write(start);
     } else {
       sent = context.write(start);
-      for (ByteBuf part : exchange.tail()) {
-        sent = context.write(part);
+      for (int i = 0; i < exchange.tail().size(); i++) {
+        sent = context.write(exchange.tail().get(i));
       }
     }
     Runnable release = exchange.release();
@@ -149,12 +149,15 @@ final class ResponseQueue {
     sent.addListener(then);
   }
 
-  /** Tells the client of {@code exchange} to send its body, if it waits for that and has its turn. */
+  /**
+   * Tells the client of {@code exchange} to send its body, if it waits for that and has its turn.
+   */
   void sendContinue(HttpExchange exchange) {
     if (exchange == first && exchange.wantsContinue()) {
       exchange.wantsContinue(false);
       ChannelHandlerContext context = connection.context();
-      var _ = context.writeAndFlush(context.alloc().directBuffer(CONTINUE.length).writeBytes(CONTINUE));
+      var _ =
+          context.writeAndFlush(context.alloc().directBuffer(CONTINUE.length).writeBytes(CONTINUE));
     }
   }
 

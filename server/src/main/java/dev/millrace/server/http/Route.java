@@ -27,9 +27,9 @@ record Route(
 
   /** The decoded value of a variable in a request's target that matches this route. */
   String variable(String name, String target) {
-    for (Variable variable : variables) {
-      if (variable.name.equals(name)) {
-        return decode(raw(variable, target));
+    for (int i = 0; i < variables.size(); i++) {
+      if (variables.get(i).name.equals(name)) {
+        return decode(raw(variables.get(i), target));
       }
     }
     throw new IllegalArgumentException("%s has no variable '%s'".formatted(template, name));

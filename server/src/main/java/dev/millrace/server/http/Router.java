@@ -67,16 +67,18 @@ public final class Router {
     }
     int slash = path.indexOf('/', start);
     int stop = slash < 0 || slash > end ? end : slash;
-    for (Node child : node.literals) {
-      if (child.text.length() == stop - start
-          && path.startsWith(child.text, start)) {
+    // By index: this runs for every request, and iterators are garbage.
+    for (int i = 0; i < node.literals.size(); i++) {
+      Node child = node.literals.get(i);
+      if (child.text.length() == stop - start && path.startsWith(child.text, start)) {
         Node found = find(child, path, stop + 1, end);
         if (found != null) {
           return found;
         }
       }
     }
-    for (Node child : node.variables) {
+    for (int i = 0; i < node.variables.size(); i++) {
+      Node child = node.variables.get(i);
       int suffix = stop - child.text.length();
       if (suffix > start && path.startsWith(child.text, suffix)) {
         Node found = find(child, path, stop + 1, end);
@@ -148,9 +150,9 @@ public final class Router {
     /** The route for that method; HEAD is answered by GET's. */
     @Nullable Route route(HttpMethod method) {
       HttpMethod asked = method.equals(HttpMethod.HEAD) ? HttpMethod.GET : method;
-      for (Route route : routes) {
-        if (route.method().equals(asked)) {
-          return route;
+      for (int i = 0; i < routes.size(); i++) {
+        if (routes.get(i).method().equals(asked)) {
+          return routes.get(i);
         }
       }
       return null;

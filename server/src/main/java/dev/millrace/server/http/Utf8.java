@@ -9,7 +9,8 @@ final class Utf8 {
   /** Bytes of the sequence of several bytes at {@code index}; 0 if it is not well-formed. */
   static int width(ByteBuffer text, int index, int end) {
     int lead = text.get(index) & 0xFF;
-    int width = lead >= 0xC2 && lead < 0xE0 ? 2 : lead < 0xC2 || lead > 0xF4 ? 0 : lead < 0xF0 ? 3 : 4;
+    int width =
+        lead >= 0xC2 && lead < 0xE0 ? 2 : lead < 0xC2 || lead > 0xF4 ? 0 : lead < 0xF0 ? 3 : 4;
     if (width == 0 || end - index < width) {
       return 0;
     }

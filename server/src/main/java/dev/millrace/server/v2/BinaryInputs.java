@@ -38,14 +38,16 @@ final class BinaryInputs {
               .formatted(input, size - left, model));
     }
     ByteBuffer bytes = body.nioBuffer(position, (int) size);
-    check(input, dataType, shape, bytes);
+    TensorBytes.check(model, input, dataType, shape, bytes);
     position += (int) size;
     return tensor(dataType, shape, bytes);
   }
 
   private Tensor tensor(DataType dataType, Shape shape, ByteBuffer bytes) {
     int unit = Math.max(1, dataType.byteSize());
-    if (bytes.remaining() < SHARED_FROM || !bytes.isDirect() || bytes.alignmentOffset(bytes.position(), unit) != 0) {
+    if (bytes.remaining() < SHARED_FROM
+        || !bytes.isDirect()
+        || bytes.alignmentOffset(bytes.position(), unit) != 0) {
       return Tensor.copyOf(dataType, shape, bytes);
     }
     ByteBuf held = body.retain();
@@ -55,32 +57,6 @@ final class BinaryInputs {
       held.release();
       throw e;
     }
-  }
-
-  private void check(String input, DataType dataType, Shape shape, ByteBuffer bytes) {
-    long expected =
-        dataType.isFixedSize() ? Tensor.byteSize(dataType, shape) : shape.elementCount();
-    long got = dataType.isFixedSize() ? bytes.remaining() : Tensor.countElements(bytes);
-    if (got == expected) {
-      return;
-    }
-    String text;
-    if (dataType.isFixedSize()) {
-      text = "input byte size mismatch for input '%s' for model '%s'. Expected %d, got %d";
-    } else if (got < 0) {
-      throw InferenceException.invalidArgument(
-          "element byte size indicator exceeds the end of the buffer for inference input '%s' for model '%s'"
-              .formatted(input, model));
-    } else if (got < expected) {
-      throw InferenceException.invalidArgument(
-          "expected %d string elements for inference input '%s' for model '%s', got %d"
-              .formatted(expected, input, model, got));
-    } else {
-      throw InferenceException.invalidArgument(
-          "unexpected number of string elements %d for inference input '%s' for model '%s', expecting %d"
-              .formatted(expected + 1, input, model, expected));
-    }
-    throw InferenceException.invalidArgument(text.formatted(input, model, expected, got));
   }
 
   /** Complains of bytes that no input claims. */

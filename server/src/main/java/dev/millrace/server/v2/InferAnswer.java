@@ -13,8 +13,8 @@ import java.util.List;
 /** Sends an inference's outputs: JSON, then those that are binary. */
 final class InferAnswer extends Answer<InferenceResponse> {
   /**
-   * Smallest binary output that is sent from its own memory; smaller ones are copied, as each buffer
-   * of its own costs more than that.
+   * Smallest binary output that is sent from its own memory; smaller ones are copied, as each
+   * buffer of its own costs more than that.
    */
   private static final int SENT_IN_PLACE = 16 << 10;
 
@@ -65,7 +65,9 @@ final class InferAnswer extends Answer<InferenceResponse> {
         200, binary ? HttpExchange.OCTET_STREAM : HttpExchange.JSON, body, inPlace, whenSent);
   }
 
-  /** Copies the small binary outputs behind the JSON; returns what follows from the first large one. */
+  /**
+   * Copies the small binary outputs behind the JSON; returns what follows from the first large one.
+   */
   private List<ByteBuf> appendBinary(TensorMap outputs, ByteBuf body) {
     List<ByteBuf> inPlace = List.of();
     for (int i = 0; i < outputs.size(); i++) {

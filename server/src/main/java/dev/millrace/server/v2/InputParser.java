@@ -19,8 +19,8 @@ final class InputParser {
   private final BinaryInputs binary;
   private final TensorMap.Builder inputs;
 
-  /** Where a shape is collected; as long as it needs to be. */
-  private long[] dims = new long[4];
+  /** Where a shape is collected; as long as most are, so that it need not be cut. */
+  private long[] dims = new long[2];
 
   // The input that is being parsed.
   private @Nullable String name;
@@ -68,7 +68,7 @@ final class InputParser {
       JsonToken value = parser.nextToken();
       switch (member) {
         case "name" -> name = JsonValues.string(parser, member, value);
-        case "datatype" -> dataType = DataType.of(JsonValues.string(parser, member, value));
+        case "datatype" -> dataType = JsonValues.dataType(parser, member, value);
         case "shape" -> shape = shape(value);
         case "parameters" -> parseParameters(value);
         case "data" -> parseData(value);
@@ -95,7 +95,7 @@ final class InputParser {
       }
       dims[rank++] = JsonValues.size(parser, "shape", token);
     }
-    return Shape.of(Arrays.copyOf(dims, rank));
+    return Shape.of(rank == dims.length ? dims : Arrays.copyOf(dims, rank));
   }
 
   private void parseParameters(JsonToken value) {

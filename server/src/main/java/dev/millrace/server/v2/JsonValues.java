@@ -1,5 +1,6 @@
 package dev.millrace.server.v2;
 
+import dev.millrace.api.DataType;
 import dev.millrace.api.InferenceException;
 import java.math.BigInteger;
 import tools.jackson.core.JsonParser;
@@ -7,11 +8,39 @@ import tools.jackson.core.JsonToken;
 
 /** Values of members, with the errors that clients of this protocol know. */
 final class JsonValues {
+  private static final DataType[] DATA_TYPES = DataType.values();
+
   private JsonValues() {}
 
   static String string(JsonParser parser, String member, JsonToken token) {
     require(token == JsonToken.VALUE_STRING, member, "string");
     return parser.getString();
+  }
+
+  /** A datatype, for whose name no text is made if it is one. */
+  static DataType dataType(JsonParser parser, String member, JsonToken token) {
+    require(token == JsonToken.VALUE_STRING, member, "string");
+    char[] chars = parser.getStringCharacters();
+    int offset = parser.getStringOffset();
+    int length = parser.getStringLength();
+    for (DataType type : DATA_TYPES) {
+      if (equal(type.name(), chars, offset, length)) {
+        return type;
+      }
+    }
+    return DataType.of(parser.getString());
+  }
+
+  private static boolean equal(String name, char[] chars, int offset, int length) {
+    if (name.length() != length) {
+      return false;
+    }
+    for (int i = 0; i < length; i++) {
+      if (name.charAt(i) != chars[offset + i]) {
+        return false;
+      }
+    }
+    return true;
   }
 
   static boolean bool(String member, JsonToken token) {

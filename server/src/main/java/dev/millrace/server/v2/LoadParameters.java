@@ -24,18 +24,17 @@ public final class LoadParameters {
    */
   public static Map<String, Object> overrides(String model, Map<String, Object> parameters) {
     Map<String, Object> overrides = new LinkedHashMap<>();
-    parameters.forEach(
-        (key, value) -> {
-          if (key.startsWith("file:")) {
-            throw new InferenceException(
-                ErrorCode.UNIMPLEMENTED,
-                "failed to load '%s', files in the request are not supported".formatted(model));
-          } else if (key.equals("config")) {
-            overrides.putAll(config(model, value.toString()));
-          } else {
-            overrides.put(key, value);
-          }
-        });
+    parameters.forEach((key, value) -> {
+      if (key.startsWith("file:")) {
+        throw new InferenceException(
+            ErrorCode.UNIMPLEMENTED,
+            "failed to load '%s', files in the request are not supported".formatted(model));
+      } else if (key.equals("config")) {
+        overrides.putAll(config(model, value.toString()));
+      } else {
+        overrides.put(key, value);
+      }
+    });
     return overrides;
   }
 

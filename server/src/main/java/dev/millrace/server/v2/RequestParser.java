@@ -21,12 +21,6 @@ import tools.jackson.core.exc.InputCoercionException;
  * member that is not there.
  */
 final class RequestParser implements AutoCloseable {
-  /** Most inputs, outputs, or parameters of one request. */
-  static final int MAX_COUNT = 1024;
-
-  /** Longest id, in characters. */
-  static final int MAX_ID_LENGTH = 4096;
-
   private final ModelId model;
   private final JsonSource source;
   private final BinaryInputs binary;
@@ -105,11 +99,7 @@ final class RequestParser implements AutoCloseable {
       return "";
     }
     String text = string("id", value);
-    if (text.length() > MAX_ID_LENGTH) {
-      throw InferenceException.invalidArgument(
-          "the id has %d characters, at most %d are allowed"
-              .formatted(text.length(), MAX_ID_LENGTH));
-    }
+    RequestLimits.checkId(text);
     return text;
   }
 
@@ -131,7 +121,7 @@ final class RequestParser implements AutoCloseable {
           values = new LinkedHashMap<>();
         }
         values.put(name, parameter(name, token));
-        requireCount("parameters", values.size());
+        RequestLimits.checkCount("parameters", values.size());
       }
     }
     requireObjectEnd();
@@ -159,7 +149,7 @@ final class RequestParser implements AutoCloseable {
         token = parser.nextToken()) {
       requireObject("inputs", token);
       input.parse();
-      requireCount("inputs", inputs.size());
+      RequestLimits.checkCount("inputs", inputs.size());
     }
   }
 
@@ -174,7 +164,7 @@ final class RequestParser implements AutoCloseable {
         token = parser.nextToken()) {
       requireObject("outputs", token);
       parseOutput(names);
-      requireCount("outputs", names.size());
+      RequestLimits.checkCount("outputs", names.size());
     }
     outputs = List.copyOf(names);
   }
@@ -246,13 +236,6 @@ final class RequestParser implements AutoCloseable {
 
   private void requireArray(String member, JsonToken token) {
     JsonValues.require(token == JsonToken.START_ARRAY, member, "array");
-  }
-
-  private static void requireCount(String what, int count) {
-    if (count > MAX_COUNT) {
-      throw InferenceException.invalidArgument(
-          "more than %d %s in a request".formatted(MAX_COUNT, what));
-    }
   }
 
   static InferenceException missing(String where, String member) {

@@ -46,16 +46,15 @@ public final class V2ResponseWriter {
     json.beginObject();
     parameters
         .asMap()
-        .forEach(
-            (key, value) -> {
-              json.name(key);
-              switch (value) {
-                case Boolean flag -> json.bool(flag);
-                case Long number -> json.number(number);
-                case Double number -> json.number(number);
-                default -> json.string(value.toString());
-              }
-            });
+        .forEach((key, value) -> {
+          json.name(key);
+          switch (value) {
+            case Boolean flag -> json.bool(flag);
+            case Long number -> json.number(number);
+            case Double number -> json.number(number);
+            default -> json.string(value.toString());
+          }
+        });
     json.endObject();
   }
 

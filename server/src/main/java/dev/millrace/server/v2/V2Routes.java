@@ -20,7 +20,7 @@ public final class V2Routes implements Routes {
   static final String HEADER_LENGTH = "Inference-Header-Content-Length";
 
   /** The protocol's extensions that this server has. */
-  private static final List<String> EXTENSIONS =
+  public static final List<String> EXTENSIONS =
       List.of("binary_tensor_data", "parameters", "model_repository");
 
   private static final String MODEL = "/v2/models/{model}";
@@ -52,7 +52,8 @@ public final class V2Routes implements Routes {
     router.add(HttpMethod.GET, "/v2/models", this::models);
     router.add(HttpMethod.GET, MODEL, exchange -> modelMetadata(exchange, latest(exchange)));
     router.add(HttpMethod.GET, VERSION, exchange -> modelMetadata(exchange, exact(exchange)));
-    router.add(HttpMethod.GET, MODEL + "/ready", exchange -> modelReady(exchange, latest(exchange)));
+    router.add(
+        HttpMethod.GET, MODEL + "/ready", exchange -> modelReady(exchange, latest(exchange)));
     router.add(
         HttpMethod.GET, VERSION + "/ready", exchange -> modelReady(exchange, exact(exchange)));
     router.add(HttpMethod.POST, MODEL + "/infer", exchange -> infer(exchange, latest(exchange)));
@@ -69,10 +70,8 @@ public final class V2Routes implements Routes {
   }
 
   private void infer(HttpExchange exchange, ModelId model) {
-    V2Request request =
-        reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
-    exchange.await(
-        server.infer(request.inference()), new InferAnswer(request.outputs()));
+    V2Request request = reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
+    exchange.await(server.infer(request.inference()), new InferAnswer(request.outputs()));
   }
 
   private void live(HttpExchange exchange) {
@@ -114,10 +113,7 @@ public final class V2Routes implements Routes {
   private void models(HttpExchange exchange) {
     ByteBuf body = exchange.newBody(256);
     JsonWriter json = JsonWriter.to(body).beginObject().name("models").beginArray();
-    server.models().index().stream()
-        .map(status -> status.name())
-        .distinct()
-        .forEach(json::string);
+    server.models().index().stream().map(status -> status.name()).distinct().forEach(json::string);
     json.endArray().endObject().finish();
     exchange.respond(200, HttpExchange.JSON, body);
   }

@@ -126,7 +126,7 @@ public final class OnnxBackend implements Backend {
             source.id().toString(), source.threads(), source.device().index(), settings)) {
       return OrtSession.open(source.path(), options);
     } catch (OrtException e) {
-      throw OnnxErrors.ofLoad(source.path().toString(), e);
+      throw OnnxErrors.ofLoad(source.path(), e);
     }
   }
 

@@ -2,13 +2,18 @@ package dev.millrace.backend.onnx;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import java.nio.file.Path;
 import java.util.regex.Pattern;
 
 /** Turns the engine's failures into answers: one line, without the places where it was built. */
 final class OnnxErrors {
-  /** A source file with line and function, which ends where the message starts. */
+  /** The engine's source file with line and function, which ends where the message starts. */
   private static final Pattern SOURCE_PLACE =
-      Pattern.compile("/\\S*/(?:onnxruntime|include)/\\S+:\\d+ [^\\r\\n]*?\\)(?: const)? ");
+      Pattern.compile(
+          "/\\S*/(?:onnxruntime|include)/\\S+:\\d+ [^\\r\\n]*?\\)(?: const)?(?: \\[with [^\\]]*])? "
+              + "|\\b\\w+\\.(?:cc|h):\\d+ \\w+ ");
+
+  private static final Pattern LOAD_PREFIX = Pattern.compile("^Load model from .*? failed:");
 
   private static final Pattern LINE_BREAK = Pattern.compile("\\s*\\R\\s*");
 
@@ -24,16 +29,22 @@ final class OnnxErrors {
   }
 
   /** The failure to load a model. */
-  static InferenceException ofLoad(String what, OrtException failure) {
+  static InferenceException ofLoad(Path file, OrtException failure) {
+    String words = LOAD_PREFIX.matcher(cleaned(failure.words())).replaceFirst("");
+    String message =
+        failure.code() == OrtException.INVALID_PROTOBUF
+            ? "this is not an ONNX model, or not a whole one (%s)".formatted(words)
+            : words;
     return new InferenceException(
-        ErrorCode.FAILED_PRECONDITION, what + ": " + cleaned(failure.words()), failure);
+        ErrorCode.FAILED_PRECONDITION, "%s: %s".formatted(file, message), failure);
   }
 
+  /** The engine's words on one line, without the places in its source. */
   static String cleaned(String words) {
     return oneLine(SOURCE_PLACE.matcher(words).replaceAll(""));
   }
 
-  static String oneLine(String text) {
+  private static String oneLine(String text) {
     return LINE_BREAK.matcher(text.strip()).replaceAll(" ");
   }
 }

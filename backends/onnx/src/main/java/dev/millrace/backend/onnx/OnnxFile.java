@@ -40,8 +40,7 @@ final class OnnxFile {
     }
   }
 
-  private static InferenceException failure(
-      Path file, String what, @Nullable Throwable cause) {
+  private static InferenceException failure(Path file, String what, @Nullable Throwable cause) {
     return new InferenceException(ErrorCode.FAILED_PRECONDITION, file + ": " + what, cause);
   }
 }

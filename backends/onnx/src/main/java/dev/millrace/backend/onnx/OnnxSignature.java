@@ -60,7 +60,7 @@ record OnnxSignature(
 
   private static TensorSpec input(OrtNode node) {
     DataType type = OnnxTensors.dataType(node.elementType());
-    if (!isTensor(node) || type == null) {
+    if (node.kind() != OrtNode.Kind.TENSOR || type == null) {
       throw failure(
           "input '%s' is not a tensor of a type that can be served".formatted(node.name()));
     }
@@ -69,7 +69,7 @@ record OnnxSignature(
           "input '%s' declares no shape; export the model with one, -1 where it varies"
               .formatted(node.name()));
     }
-    return new TensorSpec(node.name(), type, shape(node), node.hasDefault());
+    return new TensorSpec(node.name(), type, shape(node), node.optional());
   }
 
   private static @Nullable TensorSpec output(OrtNode node) {
@@ -77,11 +77,9 @@ record OnnxSignature(
       return new TensorSpec(node.name(), DataType.FP32, Shape.of(Shape.ANY, Shape.ANY));
     }
     DataType type = OnnxTensors.dataType(node.elementType());
-    return isTensor(node) && type != null ? new TensorSpec(node.name(), type, shape(node)) : null;
-  }
-
-  private static boolean isTensor(OrtNode node) {
-    return node.kind() == OrtNode.Kind.TENSOR || node.kind() == OrtNode.Kind.OPTIONAL_TENSOR;
+    return node.kind() == OrtNode.Kind.TENSOR && type != null
+        ? new TensorSpec(node.name(), type, shape(node))
+        : null;
   }
 
   private static Shape shape(OrtNode node) {

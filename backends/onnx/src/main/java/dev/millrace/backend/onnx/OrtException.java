@@ -7,6 +7,9 @@ final class OrtException extends RuntimeException {
   /** The code for arguments that do not fit, ORT_INVALID_ARGUMENT. */
   static final int INVALID_ARGUMENT = 2;
 
+  /** The code for files that are not what they should be, ORT_INVALID_PROTOBUF. */
+  static final int INVALID_PROTOBUF = 7;
+
   private final int code;
   private final String words;
 

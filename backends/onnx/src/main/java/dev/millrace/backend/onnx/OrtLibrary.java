@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the native library of ONNX Runtime: in the directory that the system property {@code
- * onnxruntime.native.path} names, else in the engine's jar, from which it is unpacked for a moment.
+ * onnxruntime.native.path} names, if it is there, else in the engine's jar, from which it is
+ * unpacked for a moment.
  */
 final class OrtLibrary {
   /** The property that ONNX Runtime's own Java API reads, too. */
@@ -28,7 +29,10 @@ final class OrtLibrary {
    */
   static SymbolLookup open() {
     String directory = System.getProperty(DIRECTORY_PROPERTY);
-    return directory == null ? openUnpacked() : open(Path.of(directory, FILE_NAME));
+    if (directory != null && Files.exists(Path.of(directory, FILE_NAME))) {
+      return open(Path.of(directory, FILE_NAME));
+    }
+    return openUnpacked();
   }
 
   private static SymbolLookup openUnpacked() {

@@ -56,6 +56,6 @@ final class OrtLog {
 
   private static void log(int severity, String id, String message) {
     Level level = severity > WARNING ? Level.ERROR : Level.WARN;
-    LOG.atLevel(level).log("{}: {}", id, OnnxErrors.oneLine(message));
+    LOG.atLevel(level).log("{}: {}", id, OnnxErrors.cleaned(message));
   }
 }

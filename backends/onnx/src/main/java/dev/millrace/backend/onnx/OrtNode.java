@@ -10,7 +10,7 @@ import java.util.List;
  * @param dims of a tensor, -1 where the size may vary
  * @param symbols the names of dimensions that may vary, "" for those without
  * @param hasShape whether the model declares the tensor's shape at all
- * @param hasDefault whether an input has a value when it is left out
+ * @param optional whether an input may be left out: it has a default, or its type says so
  */
 record OrtNode(
     String name,
@@ -19,12 +19,10 @@ record OrtNode(
     List<Long> dims,
     List<String> symbols,
     boolean hasShape,
-    boolean hasDefault) {
+    boolean optional) {
   /** The kinds of value in ONNX. */
   enum Kind {
     TENSOR,
-    /** A tensor or nothing. */
-    OPTIONAL_TENSOR,
     /** A list of maps from labels to FP32, as classifiers converted from scikit-learn give. */
     LIST_OF_MAPS,
     OTHER
@@ -35,7 +33,7 @@ record OrtNode(
     symbols = List.copyOf(symbols);
   }
 
-  static OrtNode of(String name, Kind kind, boolean hasDefault) {
-    return new OrtNode(name, kind, 0, List.of(), List.of(), false, hasDefault);
+  static OrtNode of(String name, Kind kind, boolean optional) {
+    return new OrtNode(name, kind, 0, List.of(), List.of(), false, optional);
   }
 }

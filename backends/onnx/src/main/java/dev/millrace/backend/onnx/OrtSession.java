@@ -102,13 +102,13 @@ final class OrtSession implements AutoCloseable {
 
   private static OrtNode node(String name, long type, boolean hasDefault) {
     return switch (kind(type)) {
-      case TENSOR -> tensor(name, OrtNode.Kind.TENSOR, type, hasDefault);
+      case TENSOR -> tensor(name, type, hasDefault);
       case OPTIONAL -> {
         long optional = OrtApi.get(OrtApi.CAST_TYPE_INFO_TO_OPTIONAL_INFO, type);
         long contained = OrtApi.get(OrtApi.GET_OPTIONAL_CONTAINED_TYPE, optional);
         try {
           yield kind(contained) == TENSOR
-              ? tensor(name, OrtNode.Kind.OPTIONAL_TENSOR, contained, hasDefault)
+              ? tensor(name, contained, true)
               : OrtNode.of(name, OrtNode.Kind.OTHER, hasDefault);
         } finally {
           OrtApi.release(OrtApi.RELEASE_TYPE_INFO, contained);
@@ -133,7 +133,7 @@ final class OrtSession implements AutoCloseable {
     }
   }
 
-  private static OrtNode tensor(String name, OrtNode.Kind kind, long type, boolean hasDefault) {
+  private static OrtNode tensor(String name, long type, boolean optional) {
     long tensor = OrtApi.get(OrtApi.CAST_TYPE_INFO_TO_TENSOR_INFO, type);
     int elementType = (int) OrtApi.get(OrtApi.GET_TENSOR_ELEMENT_TYPE, tensor);
     long rank = OrtApi.get(OrtApi.GET_DIMENSIONS_COUNT, tensor);
@@ -151,7 +151,7 @@ final class OrtSession implements AutoCloseable {
       }
     }
     boolean hasShape = OrtApi.test(OrtApi.HAS_SHAPE, tensor);
-    return new OrtNode(name, kind, elementType, dims, symbols, hasShape, hasDefault);
+    return new OrtNode(name, OrtNode.Kind.TENSOR, elementType, dims, symbols, hasShape, optional);
   }
 
   /**
