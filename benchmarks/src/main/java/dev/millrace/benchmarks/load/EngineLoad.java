@@ -8,6 +8,7 @@ import com.sun.management.OperatingSystemMXBean;
 import dev.millrace.api.DataType;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
+import dev.millrace.benchmarks.LoadModel;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;

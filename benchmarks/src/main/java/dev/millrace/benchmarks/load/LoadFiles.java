@@ -3,6 +3,8 @@ package dev.millrace.benchmarks.load;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.millrace.api.TensorMap;
+import dev.millrace.benchmarks.LoadModel;
+import dev.millrace.benchmarks.WireRequest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,4 +1,4 @@
-package dev.millrace.benchmarks.load;
+package dev.millrace.benchmarks;
 
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
@@ -11,16 +11,16 @@ import java.util.Locale;
 import java.util.Random;
 
 /** The models of the load run, each with the one row that every request asks about. */
-enum LoadModel {
+public enum LoadModel {
   /** Adds and subtracts 16 integers: what is measured is everything but the model. */
   SIMPLE {
     @Override
-    byte[] file() {
+    public byte[] file() {
       return OnnxModels.simple();
     }
 
     @Override
-    TensorMap row() {
+    public TensorMap row() {
       int[] numbers = new int[16];
       int[] ones = new int[16];
       Arrays.setAll(numbers, i -> i);
@@ -31,17 +31,17 @@ enum LoadModel {
     }
   },
 
-  /** Four dense layers, 4.3 million weights: about 0.1 ms of one CPU for a row of a full batch. */
-  PERCEPTRON {
+  /** {@link DenseModel}: about 0.1 ms of one CPU for a row. */
+  DENSE {
     @Override
-    byte[] file() {
-      return OnnxModels.perceptron(32, 1440, 1440, 1440, 8);
+    public byte[] file() {
+      return DenseModel.file();
     }
 
     @Override
-    TensorMap row() {
+    public TensorMap row() {
       Random random = new Random(7);
-      float[] features = new float[32];
+      float[] features = new float[DenseModel.NUMBERS];
       for (int i = 0; i < features.length; i++) {
         features[i] = random.nextInt(-2000, 2000) / 1000f;
       }
@@ -54,7 +54,7 @@ enum LoadModel {
     private static final int TOKENS = 32;
 
     @Override
-    byte[] file() throws IOException {
+    public byte[] file() throws IOException {
       try (InputStream file =
           LoadModel.class.getResourceAsStream("/all-minilm-l6-v2-q.onnx")) {
         if (file == null) {
@@ -65,7 +65,7 @@ enum LoadModel {
     }
 
     @Override
-    TensorMap row() {
+    public TensorMap row() {
       Random random = new Random(7);
       long[] ids = new long[TOKENS];
       long[] mask = new long[TOKENS];
@@ -83,13 +83,13 @@ enum LoadModel {
   };
 
   /** The ONNX file. */
-  abstract byte[] file() throws IOException;
+  public abstract byte[] file() throws IOException;
 
   /** The inputs of one request, of one row; the caller's. */
-  abstract TensorMap row();
+  public abstract TensorMap row();
 
   /** Under which it is served. */
-  String servedName() {
+  public String servedName() {
     return name().toLowerCase(Locale.ROOT);
   }
 }

@@ -1,4 +1,4 @@
-package dev.millrace.benchmarks.load;
+package dev.millrace.benchmarks;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -12,11 +12,11 @@ import java.util.Arrays;
 import java.util.StringJoiner;
 
 /** Requests as a client puts them on the wire, written here so that no code under test does it. */
-final class WireRequest {
+public final class WireRequest {
   private WireRequest() {}
 
   /** A V2 REST request in JSON. */
-  static byte[] json(TensorMap inputs) {
+  public static byte[] json(TensorMap inputs) {
     StringJoiner json = new StringJoiner(",", "{\"inputs\":[", "]}");
     inputs.forEach(
         (name, tensor) ->
@@ -25,7 +25,7 @@ final class WireRequest {
   }
 
   /** The JSON in front of {@link #binary}: data and outputs are binary. */
-  static byte[] binaryHeader(TensorMap inputs) {
+  public static byte[] binaryHeader(TensorMap inputs) {
     StringJoiner json =
         new StringJoiner(
             ",", "{\"inputs\":[", "],\"parameters\":{\"binary_data_output\":true}}");
@@ -40,7 +40,7 @@ final class WireRequest {
   }
 
   /** A V2 REST request with the binary tensor extension. */
-  static byte[] binary(TensorMap inputs) {
+  public static byte[] binary(TensorMap inputs) {
     ByteArrayOutputStream body = new ByteArrayOutputStream();
     body.writeBytes(binaryHeader(inputs));
     inputs.forEach((name, tensor) -> body.writeBytes(bytes(tensor)));
@@ -48,7 +48,7 @@ final class WireRequest {
   }
 
   /** A ModelInferRequest with raw contents; the numbers are the fields' in the protocol. */
-  static byte[] grpc(String model, TensorMap inputs) throws IOException {
+  public static byte[] grpc(String model, TensorMap inputs) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     CodedOutputStream message = CodedOutputStream.newInstance(bytes);
     message.writeString(1, model);

@@ -1,0 +1,216 @@
+package dev.millrace.benchmarks.load;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+
+/** Prints the measurements of a load run as Markdown: medians over its rounds. */
+public final class Report {
+  private final Map<String, List<Leg>> legs;
+  private final PrintStream out;
+
+  private Report(Map<String, List<Leg>> legs, PrintStream out) {
+    this.legs = legs;
+    this.out = out;
+  }
+
+  /** One line of {@code legs.tsv}; times in microseconds, CPU times too. */
+  record Leg(
+      String name,
+      long requests,
+      long elapsed,
+      long failures,
+      long serverCpu,
+      long clientCpu,
+      long otherCpu,
+      long p50,
+      long p99) {
+    static Leg parse(String line) {
+      String[] fields = line.split("\t", -1);
+      long[] numbers = new long[fields.length];
+      for (int i = 1; i < fields.length; i++) {
+        numbers[i] = Long.parseLong(fields[i]);
+      }
+      return new Leg(
+          fields[0],
+          numbers[1],
+          numbers[2],
+          numbers[3],
+          numbers[4],
+          numbers[5],
+          numbers[6],
+          numbers[7],
+          numbers[8]);
+    }
+
+    double perSecond() {
+      return requests * 1e6 / elapsed;
+    }
+  }
+
+  /**
+   * Prints the report.
+   *
+   * @param args the directory that {@code benchmarks/run} wrote
+   */
+  public static void main(String[] args) throws IOException {
+    if (args.length != 1) {
+      throw new IllegalArgumentException("expected one argument, the directory of the run");
+    }
+    Path directory = Path.of(args[0]);
+    Map<String, List<Leg>> legs = read(Files.readAllLines(directory.resolve("legs.tsv")));
+    new Report(legs, System.out).print(directory);
+  }
+
+  static Map<String, List<Leg>> read(List<String> lines) {
+    Map<String, List<Leg>> legs = new LinkedHashMap<>();
+    for (String line : lines) {
+      Leg leg = Leg.parse(line);
+      legs.computeIfAbsent(leg.name(), name -> new ArrayList<>()).add(leg);
+    }
+    return legs;
+  }
+
+  private void print(Path directory) throws IOException {
+    environment(directory);
+    targets();
+    legs();
+    out.println("## Start-up and allocation\n");
+    List<Double> startup =
+        Files.readAllLines(directory.resolve("startup-millis")).stream()
+            .map(Double::valueOf)
+            .toList();
+    out.printf(
+        Locale.ROOT,
+        "Start to ready, all three models: median %.0f ms of %d starts.%n%n",
+        median(startup),
+        startup.size());
+    out.println("| request | requests | bytes of heap a request |\n|---|--:|--:|");
+    for (String line : Files.readAllLines(directory.resolve("allocated"))) {
+      out.println("| " + line.replace("\t", " | ") + " |");
+    }
+  }
+
+  private void environment(Path directory) throws IOException {
+    out.printf("# Load run of %s%n%n", LocalDate.now(ZoneOffset.UTC));
+    out.printf(
+        "%s, %d CPUs; %s; Java %s; ONNX Runtime %s; Netty %s.%n",
+        cpuModel(),
+        Runtime.getRuntime().availableProcessors(),
+        System.getProperty("os.name") + " " + System.getProperty("os.version"),
+        System.getProperty("java.version"),
+        ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion(),
+        io.netty.util.Version.identify().get("netty-common").artifactVersion());
+    out.printf(
+        "%d rounds; in-process engine (callers, threads of one run, batch): %s.%n%n",
+        legs.values().iterator().next().size(),
+        String.join("; ", Files.readAllLines(directory.resolve("engine-settings"))));
+  }
+
+  private static String cpuModel() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/cpuinfo"))) {
+      if (line.startsWith("model name")) {
+        return line.substring(line.indexOf(':') + 1).strip();
+      }
+    }
+    return System.getProperty("os.arch");
+  }
+
+  /** The ratios that count: of medians of the rounds' own ratios. */
+  private void targets() {
+    out.println("## What was aimed at\n");
+    out.println("| | measured | aim |\n|---|--:|--:|");
+    target("(b)/(a), tiny model, JSON", ratio("millrace-simple.json", "bare-simple.json"), "0.5");
+    target(
+        "(b)/(a), tiny model, binary", ratio("millrace-simple.binary", "bare-simple.binary"), "");
+    target("(b)/(a), tiny model, gRPC", ratio("millrace-simple.grpc", "bare-simple.grpc"), "");
+    target(
+        "(d)/(c), MiniLM, binary", ratio("millrace-minilm.binary", "engine-minilm"), "0.9");
+    target("(d)/(c), MiniLM, JSON", ratio("millrace-minilm.json", "engine-minilm"), "");
+    target(
+        "(d)/sum, MiniLM, JSON", toSum("millrace-minilm.json", "engine-minilm", "bare-minilm.json"), "");
+    target(
+        "(d)/sum, 0.1 ms model, JSON",
+        toSum("millrace-dense.json", "engine-dense", "bare-dense.json"),
+        "0.9");
+    out.println();
+  }
+
+  private void target(String what, List<Double> ratios, String aim) {
+    if (!ratios.isEmpty()) {
+      out.printf(Locale.ROOT, "| %s | %.2f | %s |%n", what, median(ratios), aim);
+    }
+  }
+
+  private List<Double> ratio(String of, String to) {
+    List<Double> ratios = new ArrayList<>();
+    List<Leg> ours = legs.getOrDefault(of, List.of());
+    List<Leg> theirs = legs.getOrDefault(to, List.of());
+    for (int i = 0; i < Math.min(ours.size(), theirs.size()); i++) {
+      ratios.add(ours.get(i).perSecond() / theirs.get(i).perSecond());
+    }
+    return ratios;
+  }
+
+  /** To what the engine, the bare server and its client would do together on the same CPUs. */
+  private List<Double> toSum(String of, String engine, String bare) {
+    List<Double> ratios = new ArrayList<>();
+    List<Leg> ours = legs.getOrDefault(of, List.of());
+    for (int i = 0; i < ours.size(); i++) {
+      double sum =
+          1 / legs.get(engine).get(i).perSecond() + 1 / legs.get(bare).get(i).perSecond();
+      ratios.add(ours.get(i).perSecond() * sum);
+    }
+    return ratios;
+  }
+
+  private void legs() {
+    out.println("## What was measured\n");
+    out.println("Medians of the rounds; CPU is of one CPU, a request or row.\n");
+    out.println(
+        "| leg | per second | min-max | p50 ms | p99 ms | server CPU us | client CPU us | other load | failures |");
+    out.println("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    int cpus = Runtime.getRuntime().availableProcessors();
+    legs.forEach(
+        (name, rounds) ->
+            out.printf(
+                Locale.ROOT,
+                "| %s | %.0f | %.0f-%.0f | %s | %s | %.1f | %.1f | %.0f %% | %d |%n",
+                name,
+                median(rounds, Leg::perSecond),
+                rounds.stream().mapToDouble(Leg::perSecond).min().orElse(0),
+                rounds.stream().mapToDouble(Leg::perSecond).max().orElse(0),
+                millis(median(rounds, Leg::p50)),
+                millis(median(rounds, Leg::p99)),
+                median(rounds, leg -> (double) leg.serverCpu() / leg.requests()),
+                median(rounds, leg -> (double) leg.clientCpu() / leg.requests()),
+                median(rounds, leg -> 100.0 * leg.otherCpu() / leg.elapsed() / cpus),
+                rounds.stream().mapToLong(Leg::failures).sum()));
+    out.println();
+  }
+
+  private static String millis(double micros) {
+    return micros == 0 ? "" : String.format(Locale.ROOT, "%.2f", micros / 1000);
+  }
+
+  private static double median(List<Leg> rounds, ToDoubleFunction<Leg> value) {
+    return median(rounds.stream().map(value::applyAsDouble).toList());
+  }
+
+  static double median(List<Double> values) {
+    List<Double> sorted = values.stream().sorted().toList();
+    int half = sorted.size() / 2;
+    return sorted.size() % 2 == 1
+        ? sorted.get(half)
+        : (sorted.get(half - 1) + sorted.get(half)) / 2;
+  }
+}
