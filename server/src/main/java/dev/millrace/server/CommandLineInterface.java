@@ -1,5 +1,6 @@
 package dev.millrace.server;
 
+import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
@@ -23,6 +24,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Runs one command: {@code serve}, {@code inspect} or {@code version}. */
 final class CommandLineInterface {
+  private static final Logger log = LoggerFactory.getLogger(CommandLineInterface.class);
+
   /** All went well. */
   static final int OK = 0;
 
@@ -63,6 +66,8 @@ final class CommandLineInterface {
 
   /** Runs the command that {@code raw} spells, and returns the exit code. */
   int run(List<String> raw) {
+    // Until the settings are known: Logback's own default shows everything.
+    Logging.configure(LogLevel.WARN, LogFormat.TEXT);
     CommandLine commandLine = new CommandLine(CommandSpecs.millrace());
     Set<String> flags = new HashSet<>();
     commandLine
@@ -87,7 +92,11 @@ final class CommandLineInterface {
     } catch (ParameterException e) {
       return fail(USAGE, String.valueOf(e.getMessage()));
     } catch (InferenceException e) {
-      return fail(USAGE, e.getMessage());
+      debug(e);
+      return fail(e.code() == ErrorCode.INVALID_ARGUMENT ? USAGE : FAILED, e.getMessage());
+    } catch (RuntimeException e) {
+      debug(e);
+      return fail(FAILED, "unexpected failure: " + e);
     }
   }
 
@@ -115,7 +124,6 @@ final class CommandLineInterface {
     Configuration configuration = configuration(result);
     Logging.configure(
         configuration.get(ServerSettings.LOG_LEVEL), configuration.get(ServerSettings.LOG_FORMAT));
-    Logger log = LoggerFactory.getLogger(CommandLineInterface.class);
     log.info("Millrace {} on Java {}", Version.text(), System.getProperty("java.version"));
     warnings.forEach(log::warn);
     configuration.warnings().forEach(log::warn);
@@ -129,7 +137,7 @@ final class CommandLineInterface {
       new ServeCommand(config, backends.get(), signals.get()).run();
       return OK;
     } catch (StartException e) {
-      log.debug("The start failed", e);
+      debug(e);
       terminationLog.write(e.reason());
       return fail(FAILED, e.reason());
     }
@@ -148,13 +156,12 @@ final class CommandLineInterface {
           .run();
       return OK;
     } catch (StartException e) {
-      LoggerFactory.getLogger(CommandLineInterface.class).debug("The start failed", e);
+      debug(e);
       return fail(FAILED, e.reason());
     }
   }
 
   private int version() {
-    Logging.configure(LogLevel.WARN, LogFormat.TEXT);
     out.printf("millrace %s%n", Version.text());
     out.printf(
         "Java %s (%s), %s %s%n",
@@ -200,6 +207,11 @@ final class CommandLineInterface {
     return Settings.nearest(word, known)
         .map(nearest -> "; did you mean '" + nearest + "'?")
         .orElse("; see millrace --help");
+  }
+
+  /** The whole story, for who asks for it by --log-level=debug. */
+  private static void debug(Exception failure) {
+    log.debug("The command failed", failure);
   }
 
   /** One line for people; a stack trace is in the log at most. */

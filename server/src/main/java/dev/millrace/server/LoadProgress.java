@@ -12,8 +12,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Remembers how loading goes on and what came of it; says so when asked. The runtime logs each model
- * when it is loaded or has failed. Thread-safe.
+ * Remembers how loading goes on and what came of it; says so when asked. The runtime logs each
+ * model when it is loaded or has failed. Thread-safe.
  */
 final class LoadProgress implements LoadListener {
   private static final Logger log = LoggerFactory.getLogger(LoadProgress.class);

@@ -69,12 +69,7 @@ public final class MillraceServer implements AutoCloseable {
               workers);
       GrpcServer grpc =
           GrpcServer.start(
-              models,
-              config.name(),
-              Version.text(),
-              Ticker.system(),
-              config.grpc(),
-              loops);
+              models, config.name(), Version.text(), Ticker.system(), config.grpc(), loops);
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();

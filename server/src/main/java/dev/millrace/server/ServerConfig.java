@@ -82,7 +82,8 @@ public record ServerConfig(
 
   /** This configuration with another HTTP front end. */
   public ServerConfig withHttp(HttpConfig other) {
-    return new ServerConfig(name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(
+        name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod);
   }
 
   /** This configuration with another gRPC front end. */

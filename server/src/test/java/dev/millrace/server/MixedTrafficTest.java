@@ -156,7 +156,9 @@ class MixedTrafficTest {
     try {
       throw new AssertionError("answered: " + stub.modelInfer(request));
     } catch (StatusRuntimeException e) {
-      assertThat(e.getStatus().getCode()).as(e.getMessage()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+      assertThat(e.getStatus().getCode())
+          .as(e.getMessage())
+          .isEqualTo(Status.Code.INVALID_ARGUMENT);
       assertThat(e.getStatus().getDescription()).isNotEmpty();
     }
   }

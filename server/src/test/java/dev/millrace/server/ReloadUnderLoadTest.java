@@ -2,6 +2,7 @@ package dev.millrace.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.api.ModelId;
 import dev.millrace.runtime.Backends;
 import dev.millrace.server.RestClient.Answer;
 import dev.millrace.testing.OnnxModels;
@@ -11,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -31,9 +33,6 @@ class ReloadUnderLoadTest {
   /** Weights of the model, 4 MB: a model that is not freed shows in the memory of the process. */
   private static final int WIDTH = 1024;
 
-  private static final String REQUEST =
-      "{\"inputs\":[{\"name\":\"%s\",\"datatype\":\"FP32\",\"shape\":[1,%d],\"data\":[%s]}]}";
-
   @TempDir Path directory;
 
   @Test
@@ -46,22 +45,23 @@ class ReloadUnderLoadTest {
           server
               .models()
               .models()
-              .describe(dev.millrace.api.ModelId.latest("wide"))
+              .describe(ModelId.latest("wide"))
               .metadata()
               .inputs()
               .getFirst()
               .name();
-      String body = REQUEST.formatted(input, WIDTH, "1,".repeat(WIDTH - 1) + "1");
+      String body =
+          "{\"inputs\":[{\"name\":\"%s\",\"datatype\":\"FP32\",\"shape\":[1,%d],\"data\":[%s]}]}"
+              .formatted(input, WIDTH, "1,".repeat(WIDTH - 1) + "1");
       AtomicBoolean enough = new AtomicBoolean();
       AtomicLong answered = new AtomicLong();
       List<Future<Void>> clients = new ArrayList<>();
       for (int i = 0; i < 4; i++) {
         clients.add(
-            threads.submit(
-                () -> {
-                  load(server.port(), body, enough, answered);
-                  return null;
-                }));
+            threads.submit(() -> {
+              load(server.port(), body, enough, answered);
+              return null;
+            }));
       }
       reload(server, RELOADS / 4); // the allocators have what they keep
       long before = residentBytes();
@@ -79,7 +79,7 @@ class ReloadUnderLoadTest {
 
   private static void reload(MillraceServer server, int times) {
     for (int i = 0; i < times; i++) {
-      server.models().models().load("wide", java.util.Map.of()).join();
+      server.models().models().load("wide", Map.of()).join();
     }
   }
 

@@ -2,7 +2,13 @@ package dev.millrace.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
+import dev.millrace.proto.inference.GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub;
 import dev.millrace.server.RestClient.Answer;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,7 +18,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,6 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(value = 3, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class SignalTest {
   private static final String LISTENING = "http://localhost:(\\d+) .*, localhost:(\\d+) \\(gRPC\\)";
+  private static final int CLIENTS = 64;
   private static final String INFER = "/v2/models/sum/infer";
 
   @TempDir Path directory;
@@ -33,39 +42,63 @@ class SignalTest {
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
       int port = Integer.parseInt(server.await("Ready.*" + LISTENING).group(1));
       AtomicInteger answered = new AtomicInteger();
-      CountDownLatch underLoad = new CountDownLatch(1000);
+      CountDownLatch underLoad = new CountDownLatch(2000);
+      AtomicBoolean stopping = new AtomicBoolean();
+      Runnable count =
+          () -> {
+            answered.incrementAndGet();
+            underLoad.countDown();
+          };
       List<Future<Void>> clients = new ArrayList<>();
-      for (int i = 0; i < 64; i++) {
-        clients.add(
-            threads.submit(() -> {
-              callUntilTold(port, answered, underLoad);
-              return null;
-            }));
+      for (int i = 0; i < CLIENTS / 2; i++) {
+        clients.add(threads.submit(() -> callRestUntilTold(port, count)));
+        clients.add(threads.submit(() -> callGrpcUntilTold(port, count, stopping)));
       }
-      underLoad.await();
+      assertThat(underLoad.await(1, TimeUnit.MINUTES)).isTrue();
 
+      stopping.set(true);
       server.signal("TERM");
 
       assertThat(server.exitCode()).isZero();
       for (Future<Void> client : clients) {
         client.get();
       }
+      // Nothing was computed that was not also answered.
       assertThat(server.await("rows=(\\d+)").group(1)).isEqualTo(answered.toString());
     }
   }
 
   /** Calls on one connection until the server says that it closes it; each call has to succeed. */
-  private static void callUntilTold(int port, AtomicInteger answered, CountDownLatch underLoad)
-      throws IOException {
+  private static @Nullable Void callRestUntilTold(int port, Runnable count) throws IOException {
     try (RestClient client = new RestClient(port)) {
       Answer answer;
       do {
         answer = client.call("POST", INFER, SumModels.REQUEST);
         assertThat(answer.status()).as(answer.body()).isEqualTo(200);
-        answered.incrementAndGet();
-        underLoad.countDown();
+        count.run();
       } while (!answer.last());
     }
+    return null;
+  }
+
+  /** Calls on one connection until there is none to be had any more; every call before succeeds. */
+  private static @Nullable Void callGrpcUntilTold(
+      int port, Runnable count, AtomicBoolean stopping) {
+    ManagedChannel channel =
+        NettyChannelBuilder.forAddress("localhost", port).usePlaintext().build();
+    try {
+      GRPCInferenceServiceBlockingStub stub = GRPCInferenceServiceGrpc.newBlockingStub(channel);
+      while (true) {
+        assertThat(stub.modelInfer(SumModels.grpcRequest()).getOutputsCount()).isEqualTo(2);
+        count.run();
+      }
+    } catch (StatusRuntimeException e) {
+      assertThat(stopping).as(e.toString()).isTrue();
+      assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+    } finally {
+      channel.shutdownNow();
+    }
+    return null;
   }
 
   @Test

@@ -1,5 +1,8 @@
 package dev.millrace.server;
 
+import dev.millrace.proto.inference.InferTensorContents;
+import dev.millrace.proto.inference.ModelInferRequest;
+import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +26,25 @@ final class SumModels {
               String.join(",", Collections.nCopies(16, "1")));
 
   private SumModels() {}
+
+  /** Sixteen 1s twice, over gRPC. */
+  static ModelInferRequest grpcRequest() {
+    return ModelInferRequest.newBuilder()
+        .setModelName("sum")
+        .addInputs(ones("INPUT0"))
+        .addInputs(ones("INPUT1"))
+        .build();
+  }
+
+  private static InferInputTensor ones(String name) {
+    return InferInputTensor.newBuilder()
+        .setName(name)
+        .setDatatype("INT32")
+        .addShape(1)
+        .addShape(16)
+        .setContents(InferTensorContents.newBuilder().addAllIntContents(Collections.nCopies(16, 1)))
+        .build();
+  }
 
   /** Writes a model of that name, as the one version in a directory. */
   static Path write(Path repository, String name, String behaviour) throws IOException {

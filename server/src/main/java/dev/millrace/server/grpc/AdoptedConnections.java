@@ -19,9 +19,9 @@ import java.util.concurrent.TimeUnit;
  * the event loops that they are on, and no byte is copied from one connection to another.
  *
  * <p>How: the server listens on an address inside this process that nobody connects to. What a
- * listener accepts it fires as a message through its pipeline, whose last handler (of Netty's {@code
- * ServerBootstrap}) adds the server's handlers to the new channel and registers it with an event
- * loop. So does {@link #adopt}, but with a channel that is registered already, which {@link
+ * listener accepts it fires as a message through its pipeline, whose last handler (of Netty's
+ * {@code ServerBootstrap}) adds the server's handlers to the new channel and registers it with an
+ * event loop. So does {@link #adopt}, but with a channel that is registered already, which {@link
  * EventLoops} puts up with.
  */
 final class AdoptedConnections implements AutoCloseable {
@@ -46,16 +46,15 @@ final class AdoptedConnections implements AutoCloseable {
   void adopt(Channel connection, Runnable ready) {
     try {
       // The listener closes on the same thread: it does not while this runs.
-      loops.execute(
-          () -> {
-            if (listener.isActive()) {
-              listener.pipeline().fireChannelRead(connection);
-              // Behind the task that adds the handlers.
-              connection.eventLoop().execute(ready);
-            } else {
-              connection.close();
-            }
-          });
+      loops.execute(() -> {
+        if (listener.isActive()) {
+          listener.pipeline().fireChannelRead(connection);
+          // Behind the task that adds the handlers.
+          connection.eventLoop().execute(ready);
+        } else {
+          connection.close();
+        }
+      });
     } catch (RejectedExecutionException stopped) {
       connection.close();
     }
@@ -71,7 +70,8 @@ final class AdoptedConnections implements AutoCloseable {
   /** One thread for the listener, and for connections none: they have theirs. */
   private static final class EventLoops extends MultiThreadIoEventLoopGroup {
     EventLoops() {
-      super(1, new DefaultThreadFactory("millrace-grpc-listener", true), LocalIoHandler.newFactory());
+      super(
+          1, new DefaultThreadFactory("millrace-grpc-listener", true), LocalIoHandler.newFactory());
     }
 
     @Override

@@ -24,15 +24,14 @@ final class GrpcParameters {
     }
     RequestLimits.checkCount("parameters", wire.size());
     Map<String, Object> values = new LinkedHashMap<>();
-    wire.forEach(
-        (key, parameter) -> {
-          if (!key.startsWith("triton_")) {
-            values.put(key, value(key, parameter));
-          } else if (!key.equals("triton_enable_empty_final_response")) {
-            throw InferenceException.invalidArgument(
-                "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.");
-          }
-        });
+    wire.forEach((key, parameter) -> {
+      if (!key.startsWith("triton_")) {
+        values.put(key, value(key, parameter));
+      } else if (!key.equals("triton_enable_empty_final_response")) {
+        throw InferenceException.invalidArgument(
+            "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.");
+      }
+    });
     return Parameters.copyOf(values);
   }
 
@@ -71,17 +70,16 @@ final class GrpcParameters {
    */
   static Map<String, Object> readRepository(Map<String, ModelRepositoryParameter> wire) {
     Map<String, Object> values = new LinkedHashMap<>();
-    wire.forEach(
-        (key, parameter) ->
-            values.put(
-                key,
-                switch (parameter.getParameterChoiceCase()) {
-                  case BOOL_PARAM -> parameter.getBoolParam();
-                  case INT64_PARAM -> parameter.getInt64Param();
-                  case STRING_PARAM -> parameter.getStringParam();
-                  case BYTES_PARAM -> "";
-                  case PARAMETERCHOICE_NOT_SET -> throw noValue(key);
-                }));
+    wire.forEach((key, parameter) ->
+        values.put(
+            key,
+            switch (parameter.getParameterChoiceCase()) {
+              case BOOL_PARAM -> parameter.getBoolParam();
+              case INT64_PARAM -> parameter.getInt64Param();
+              case STRING_PARAM -> parameter.getStringParam();
+              case BYTES_PARAM -> "";
+              case PARAMETERCHOICE_NOT_SET -> throw noValue(key);
+            }));
     return values;
   }
 }

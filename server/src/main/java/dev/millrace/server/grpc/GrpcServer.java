@@ -40,8 +40,7 @@ public final class GrpcServer implements Http2Server {
       Ticker ticker,
       GrpcConfig config,
       EventLoops loops) {
-    health =
-        new HealthService(Set.of("", GRPCInferenceServiceGrpc.SERVICE_NAME), models::isReady);
+    health = new HealthService(Set.of("", GRPCInferenceServiceGrpc.SERVICE_NAME), models::isReady);
     NettyServerBuilder builder =
         connections
             .newServerBuilder()

@@ -41,8 +41,7 @@ final class HealthService extends HealthImplBase implements AutoCloseable {
       call.onNext(response(status()));
       call.onCompleted();
     } else {
-      GrpcErrors.fail(
-          call, InferenceException.notFound("unknown service " + request.getService()));
+      GrpcErrors.fail(call, InferenceException.notFound("unknown service " + request.getService()));
     }
   }
 

@@ -28,7 +28,9 @@ final class InferenceCall implements BiConsumer<InferenceResponse, Throwable>, R
     this.typed = typed;
   }
 
-  /** Answers the call with what comes of {@code future}, or cancels that when the client is gone. */
+  /**
+   * Answers the call with what comes of {@code future}, or cancels that when the client is gone.
+   */
   void await(CompletableFuture<InferenceResponse> future) {
     call.setOnCancelHandler(() -> future.cancel(false));
     var _ = future.whenComplete(this);

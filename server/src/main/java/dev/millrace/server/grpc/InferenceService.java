@@ -252,14 +252,13 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
       return;
     }
     var _ =
-        future.whenComplete(
-            (message, failure) -> {
-              if (failure != null) {
-                GrpcErrors.fail(call, failure);
-              } else {
-                call.onNext(message);
-                call.onCompleted();
-              }
-            });
+        future.whenComplete((message, failure) -> {
+          if (failure != null) {
+            GrpcErrors.fail(call, failure);
+          } else {
+            call.onNext(message);
+            call.onCompleted();
+          }
+        });
   }
 }

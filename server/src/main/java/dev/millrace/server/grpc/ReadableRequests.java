@@ -42,9 +42,11 @@ final class ReadableRequests {
     MethodDescriptor<Q, R> descriptor = method.getMethodDescriptor();
     ServerCallHandler<Q, R> handler = method.getServerCallHandler();
     return ServerMethodDefinition.<Object, R>create(
-        descriptor.toBuilder(marshaller(descriptor.getRequestMarshaller()), descriptor
-            .getResponseMarshaller()).build(),
-        (call, headers) -> new Listener<>(call, handler.startCall(uncheckedRequests(call), headers)));
+        descriptor.toBuilder(
+                marshaller(descriptor.getRequestMarshaller()), descriptor.getResponseMarshaller())
+            .build(),
+        (call, headers) ->
+            new Listener<>(call, handler.startCall(uncheckedRequests(call), headers)));
   }
 
   /** The call as its handler knows it; only the listener sees requests. */
@@ -79,8 +81,7 @@ final class ReadableRequests {
         : status;
   }
 
-  private static final class Listener<Q>
-      extends ForwardingServerCallListener<Object> {
+  private static final class Listener<Q> extends ForwardingServerCallListener<Object> {
     private final ServerCall<Object, ?> call;
     private final ServerCall.Listener<Q> handler;
     private boolean answered;

@@ -65,7 +65,7 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
     } else {
       try {
         write(waiting, result);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | OutOfMemoryError e) {
         waiting.fail(e);
       }
     }

@@ -1,5 +1,7 @@
 package dev.millrace.server.http;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
@@ -57,22 +59,28 @@ public final class HttpExchange implements Runnable {
   private volatile boolean aborted;
   private volatile @Nullable CompletableFuture<?> awaited;
 
-  // The answer: written before the hop to the event loop, read there.
-  private int status;
-  private @Nullable AsciiString contentType;
-  private ByteBuf responseBody = Unpooled.EMPTY_BUFFER;
-  private List<ByteBuf> tail = List.of();
-  private @Nullable Runnable release;
-  private ContentEncoding encoding = ContentEncoding.IDENTITY;
-  private @Nullable List<String> headers;
+  private @Nullable HttpResponse response;
+  private List<String> responseHeaders = List.of();
 
-  // The event loop's own.
-  private @Nullable HttpExchange next;
-  private boolean ready;
-  private boolean closing;
-  private boolean lingering;
-  private boolean wantsContinue;
-  private int bodySize;
+  // For the event loop alone.
+
+  /** The exchange of the request after this one. */
+  @Nullable HttpExchange next;
+
+  /** Whether the response is there. */
+  boolean isReady;
+
+  /** Whether the connection closes after the response. */
+  boolean isLast;
+
+  /** Whether the client may still be sending then. */
+  boolean isLingering;
+
+  /** Whether the client waits to be told to send the body. */
+  boolean wantsContinue;
+
+  /** Bytes of the request's body. */
+  int bodySize;
 
   HttpExchange(HttpConnection connection, @Nullable HttpRequest request, @Nullable Route route) {
     this.connection = connection;
@@ -127,19 +135,16 @@ public final class HttpExchange implements Runnable {
    * @param size bytes that will probably be written; it grows if there are more
    */
   public ByteBuf newBody(int size) {
-    return connection
-        .allocator()
-        .directBuffer(ResponseHead.ROOM + size)
-        .setIndex(ResponseHead.ROOM, ResponseHead.ROOM);
+    return ResponseHead.newBody(connection.allocator(), size);
   }
 
   /** Adds a header to the answer; to be called before it is given. */
   public HttpExchange header(String name, String value) {
-    if (headers == null) {
-      headers = new ArrayList<>(4);
+    if (responseHeaders.isEmpty()) {
+      responseHeaders = new ArrayList<>(4);
     }
-    headers.add(name);
-    headers.add(value);
+    responseHeaders.add(name);
+    responseHeaders.add(value);
     return this;
   }
 
@@ -167,25 +172,20 @@ public final class HttpExchange implements Runnable {
       ByteBuf content,
       List<ByteBuf> more,
       @Nullable Runnable whenSent) {
+    HttpResponse answer = new HttpResponse(code, type, responseHeaders, content, more, whenSent);
     if (!ANSWERED.compareAndSet(this, false, true)) {
-      free(content, more, whenSent);
+      answer.free();
       return;
     }
-    status = code;
-    contentType = type;
-    responseBody = content;
-    tail = more;
-    release = whenSent;
-    if (contentSize() >= connection.config().minCompressedSize()) {
-      encoding = acceptedEncoding();
-    }
+    response = answer;
+    ContentEncoding encoding =
+        answer.size() < connection.config().minCompressedSize()
+            ? ContentEncoding.IDENTITY
+            : acceptedEncoding();
     if (encoding == ContentEncoding.IDENTITY) {
-      toEventLoop();
-    } else if (eventLoop().inEventLoop()) {
-      startCompressing();
+      toEventLoop(answer);
     } else {
-      compress();
-      toEventLoop();
+      compress(answer, encoding);
     }
   }
 
@@ -195,33 +195,21 @@ public final class HttpExchange implements Runnable {
         : ContentEncoding.accepted(request.headers().get(HttpHeaderNames.ACCEPT_ENCODING));
   }
 
-  private void startCompressing() {
+  /** Compresses, on the workers if this is the event loop. */
+  private void compress(HttpResponse answer, ContentEncoding encoding) {
+    if (!eventLoop().inEventLoop()) {
+      answer.compress(encoding, connection.allocator());
+      toEventLoop(answer);
+      return;
+    }
     try {
-      connection
-          .workers()
-          .execute(() -> {
-            compress();
-            toEventLoop();
-          });
+      connection.workers().execute(() -> compress(answer, encoding));
     } catch (RejectedExecutionException busy) {
-      encoding = ContentEncoding.IDENTITY;
-      toEventLoop();
+      toEventLoop(answer);
     }
   }
 
-  private void compress() {
-    ByteBuf compressed = newBody(Math.max(1024, (int) Math.min(1 << 20, contentSize() / 4)));
-    List<ByteBuf> parts = new ArrayList<>(tail.size() + 1);
-    parts.add(responseBody);
-    parts.addAll(tail);
-    encoding.compress(parts, compressed);
-    free(responseBody, tail, release);
-    responseBody = compressed;
-    tail = List.of();
-    release = null;
-  }
-
-  private void toEventLoop() {
+  private void toEventLoop(HttpResponse answer) {
     if (eventLoop().inEventLoop()) {
       connection.answered(this);
       return;
@@ -229,7 +217,7 @@ public final class HttpExchange implements Runnable {
     try {
       eventLoop().execute(() -> connection.answered(this));
     } catch (RejectedExecutionException stopped) {
-      discardAnswer();
+      answer.free();
     }
   }
 
@@ -287,7 +275,7 @@ public final class HttpExchange implements Runnable {
           .execute(() -> {
             try {
               work.run();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
               fail(e);
             }
           });
@@ -334,7 +322,7 @@ public final class HttpExchange implements Runnable {
       if (!aborted && (!isCompressed() || decompress()) && route != null) {
         route.handler().handle(this);
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       fail(e);
     } finally {
       releaseBody();
@@ -380,112 +368,22 @@ public final class HttpExchange implements Runnable {
     }
   }
 
-  /** Frees an answer that cannot be sent. */
-  void discardAnswer() {
-    free(responseBody, tail, release);
-    responseBody = Unpooled.EMPTY_BUFFER;
-    tail = List.of();
-    release = null;
+  /** What the exchange is answered with. */
+  HttpResponse response() {
+    return requireNonNull(response, "the exchange is not answered");
   }
 
-  private static void free(ByteBuf content, List<ByteBuf> more, @Nullable Runnable whenSent) {
-    content.release();
-    for (ByteBuf part : more) {
-      part.release();
-    }
-    if (whenSent != null) {
-      whenSent.run();
-    }
-  }
-
-  long contentSize() {
-    long size = responseBody.readableBytes();
-    for (int i = 0; i < tail.size(); i++) {
-      size += tail.get(i).readableBytes();
-    }
-    return size;
-  }
-
-  /** The first part with the head before it. */
-  ByteBuf head(ResponseHead head) {
-    boolean http10 = request != null && request.protocolVersion().minorVersion() == 0;
-    head.begin(status)
-        .contentType(contentType)
-        .contentLength(contentSize())
-        .contentEncoding(encoding);
-    if (headers != null) {
-      for (int i = 0; i < headers.size(); i += 2) {
-        head.header(headers.get(i), headers.get(i + 1));
-      }
-    }
-    return head.connection(closing, http10).before(responseBody);
+  boolean isHttp10() {
+    return request != null && request.protocolVersion().minorVersion() == 0;
   }
 
   boolean isHead() {
     return request != null && request.method().equals(HttpMethod.HEAD);
   }
 
-  List<ByteBuf> tail() {
-    return tail;
-  }
-
-  @Nullable Runnable release() {
-    return release;
-  }
-
   /** Counts the answer, which is being sent. */
   void measure(RouteMeters unrouted) {
     RouteMeters meters = route == null ? unrouted : route.meters();
-    meters.answered(status, System.nanoTime() - startNanos);
-  }
-
-  @Nullable HttpExchange next() {
-    return next;
-  }
-
-  void next(HttpExchange later) {
-    next = later;
-  }
-
-  boolean isReady() {
-    return ready;
-  }
-
-  void ready() {
-    ready = true;
-  }
-
-  boolean isClosing() {
-    return closing;
-  }
-
-  /** The connection closes after this answer. */
-  void closing() {
-    closing = true;
-  }
-
-  boolean isLingering() {
-    return lingering;
-  }
-
-  /** The client may still be sending when the connection closes. */
-  void lingering() {
-    lingering = true;
-  }
-
-  boolean wantsContinue() {
-    return wantsContinue;
-  }
-
-  void wantsContinue(boolean wanted) {
-    wantsContinue = wanted;
-  }
-
-  int bodySize() {
-    return bodySize;
-  }
-
-  void bodySize(int size) {
-    bodySize = size;
+    meters.answered(response().status(), System.nanoTime() - startNanos);
   }
 }

@@ -65,7 +65,7 @@ final class RequestReceiver {
     if (isIdle() || connection.responses().isClosed()) {
       return false;
     }
-    boolean held = current != null && current.wantsContinue();
+    boolean held = current != null && current.wantsContinue;
     if (held || !connection.context().channel().config().isAutoRead()) {
       startNanos = now;
       return false;
@@ -101,7 +101,7 @@ final class RequestReceiver {
     announced = HttpUtil.getContentLength(request, -1L);
     boolean keepAlive = HttpUtil.isKeepAlive(request);
     if (!keepAlive) {
-      exchange.closing();
+      exchange.isLast = true;
       finished = true;
     }
     String expectation = request.headers().get(HttpHeaderNames.EXPECT);
@@ -122,7 +122,7 @@ final class RequestReceiver {
     } else {
       body = new RequestBody(connection.allocator(), headerLength(request.headers()));
       if (expectation != null && request.protocolVersion().equals(HttpVersion.HTTP_1_1)) {
-        exchange.wantsContinue(true);
+        exchange.wantsContinue = true;
         connection.responses().sendContinue(exchange);
       }
     }
@@ -162,8 +162,8 @@ final class RequestReceiver {
 
   /** Makes the answer the last one, though the client may still be sending. */
   private void close(HttpExchange exchange) {
-    exchange.closing();
-    exchange.lingering();
+    exchange.isLast = true;
+    exchange.isLingering = true;
     finished = true;
   }
 
@@ -213,7 +213,7 @@ final class RequestReceiver {
       skip(content);
       return;
     }
-    exchange.wantsContinue(false);
+    exchange.wantsContinue = false;
     collected.add(piece, (int) announced);
     if (content instanceof LastHttpContent) {
       body = null;

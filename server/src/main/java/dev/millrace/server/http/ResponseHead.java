@@ -3,6 +3,7 @@ package dev.millrace.server.http;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.AsciiString;
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ResponseHead {
   /** Room that is left before a body; longer heads get a buffer of their own. */
-  static final int ROOM = 320;
+  private static final int ROOM = 320;
 
   private static final byte[][] STATUS_LINES = new byte[600][];
 
@@ -41,6 +42,11 @@ final class ResponseHead {
 
   private static byte[] ascii(String text) {
     return text.getBytes(US_ASCII);
+  }
+
+  /** A buffer for a body with room for a head before it. */
+  static ByteBuf newBody(ByteBufAllocator allocator, int size) {
+    return allocator.directBuffer(ROOM + size).setIndex(ROOM, ROOM);
   }
 
   /** Begins a head. */

@@ -54,7 +54,7 @@ final class ResponseQueue {
     if (last == null) {
       first = exchange;
     } else {
-      last.next(exchange);
+      last.next = exchange;
     }
     last = exchange;
     size++;
@@ -62,7 +62,7 @@ final class ResponseQueue {
 
   /** Takes note of how large a body came with the newest request. */
   void received(HttpExchange exchange, int bytes) {
-    exchange.bodySize(bytes);
+    exchange.bodySize = bytes;
     bodyBytes += bytes;
     if (isFull()) {
       connection.updateReads();
@@ -72,19 +72,19 @@ final class ResponseQueue {
   /** An exchange is answered: sends it, and those behind it that only waited for it. */
   void answered(HttpExchange exchange) {
     if (closed) {
-      exchange.discardAnswer();
+      exchange.response().free();
       return;
     }
-    exchange.ready();
+    exchange.isReady = true;
     boolean wasFull = isFull();
     HttpExchange next = first;
-    while (next != null && next.isReady() && !closed) {
-      first = next.next();
+    while (next != null && next.isReady && !closed) {
+      first = next.next;
       if (first == null) {
         last = null;
       }
       size--;
-      bodyBytes -= next.bodySize();
+      bodyBytes -= next.bodySize;
       send(next);
       next = first;
     }
@@ -102,28 +102,29 @@ final class ResponseQueue {
   private void send(HttpExchange exchange) {
     ChannelHandlerContext context = connection.context();
     if (connection.isDraining() && connection.receiver().isComplete(exchange)) {
-      exchange.closing();
+      exchange.isLast = true;
     }
-    ByteBuf start = exchange.head(head);
+    HttpResponse response = exchange.response();
+    ByteBuf first = response.first(head, exchange.isLast, exchange.isHttp10());
     exchange.measure(unrouted);
     unflushed = true;
     ChannelFuture sent;
     if (exchange.isHead()) {
-      start.writerIndex(start.readerIndex() + head.length());
-      exchange.tail().forEach(ByteBuf::release);
-      sent = context.write(start);
+      first.writerIndex(first.readerIndex() + head.length());
+      response.rest().forEach(ByteBuf::release);
+      sent = context.write(first);
     } else {
-      sent = context.write(start);
-      for (int i = 0; i < exchange.tail().size(); i++) {
-        sent = context.write(exchange.tail().get(i));
+      sent = context.write(first);
+      for (int i = 0; i < response.rest().size(); i++) {
+        sent = context.write(response.rest().get(i));
       }
     }
-    Runnable release = exchange.release();
-    if (release != null) {
-      sent.addListener(done -> release.run());
+    Runnable whenSent = response.whenSent();
+    if (whenSent != null) {
+      sent.addListener(done -> whenSent.run());
     }
-    if (exchange.isClosing()) {
-      close(sent, exchange.isLingering());
+    if (exchange.isLast) {
+      close(sent, exchange.isLingering);
     }
   }
 
@@ -153,8 +154,8 @@ final class ResponseQueue {
    * Tells the client of {@code exchange} to send its body, if it waits for that and has its turn.
    */
   void sendContinue(HttpExchange exchange) {
-    if (exchange == first && exchange.wantsContinue()) {
-      exchange.wantsContinue(false);
+    if (exchange == first && exchange.wantsContinue) {
+      exchange.wantsContinue = false;
       ChannelHandlerContext context = connection.context();
       var _ =
           context.writeAndFlush(context.alloc().directBuffer(CONTINUE.length).writeBytes(CONTINUE));
@@ -175,10 +176,10 @@ final class ResponseQueue {
     last = null;
     while (exchange != null) {
       exchange.abort();
-      if (exchange.isReady()) {
-        exchange.discardAnswer();
+      if (exchange.isReady) {
+        exchange.response().free();
       }
-      exchange = exchange.next();
+      exchange = exchange.next;
     }
   }
 

@@ -92,8 +92,7 @@ public final class GrpcFixture implements AutoCloseable {
   }
 
   static InferInputTensor input(String name, String type, long... shape) {
-    InferInputTensor.Builder input =
-        InferInputTensor.newBuilder().setName(name).setDatatype(type);
+    InferInputTensor.Builder input = InferInputTensor.newBuilder().setName(name).setDatatype(type);
     for (long dim : shape) {
       input.addShape(dim);
     }

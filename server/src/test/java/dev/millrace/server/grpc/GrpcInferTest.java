@@ -59,7 +59,7 @@ class GrpcInferTest {
   /** The same random elements in both forms. */
   private record Elements(ByteString raw, InferTensorContents typed) {
     static Elements random(DataType type, int count) {
-      Random random = new Random(type.ordinal());
+      Random random = new Random(type.name().hashCode());
       ByteBuffer bytes = ByteBuffer.allocate(64 * count).order(ByteOrder.LITTLE_ENDIAN);
       InferTensorContents.Builder typed = InferTensorContents.newBuilder();
       for (int i = 0; i < count; i++) {
@@ -108,8 +108,8 @@ class GrpcInferTest {
             typed.addFp32Contents(value);
           }
           case FP64 -> {
-            bytes.putDouble(bits);
-            typed.addFp64Contents(bits);
+            bytes.putDouble((double) bits);
+            typed.addFp64Contents((double) bits);
           }
           case BYTES -> {
             byte[] element = new byte[i];
@@ -152,8 +152,7 @@ class GrpcInferTest {
         infer(
             ModelInferRequest.newBuilder()
                 .setModelName(EchoBackend.name(type))
-                .addInputs(
-                    input("IN", type.name(), 2, 3).toBuilder().setContents(elements.typed()))
+                .addInputs(input("IN", type.name(), 2, 3).toBuilder().setContents(elements.typed()))
                 .build());
     assertThat(response.getRawOutputContentsList()).containsExactly(elements.raw());
     assertThat(response.getOutputs(0).getContents()).isEqualTo(elements.typed());
@@ -232,11 +231,10 @@ class GrpcInferTest {
   void deadline_endsTheWait() {
     fixture.backend.hold();
     try {
-      assertThatThrownBy(
-              () ->
-                  GRPCInferenceServiceGrpc.newBlockingStub(fixture.channel)
-                      .withDeadlineAfter(200, TimeUnit.MILLISECONDS)
-                      .modelInfer(floats(1)))
+      assertThatThrownBy(() ->
+              GRPCInferenceServiceGrpc.newBlockingStub(fixture.channel)
+                  .withDeadlineAfter(200, TimeUnit.MILLISECONDS)
+                  .modelInfer(floats(1)))
           .isInstanceOfSatisfying(
               StatusRuntimeException.class,
               e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.DEADLINE_EXCEEDED));
@@ -301,8 +299,7 @@ class GrpcInferTest {
             .addInputs(input("A", "INT32", 1, 2))
             .addInputs(input("B", "INT32", 1, 2))
             .addRawInputContents(raw(1, 2));
-    assertInvalid(
-        request, "unable to find data for input tensor 'B' for model 'pair' in request.");
+    assertInvalid(request, "unable to find data for input tensor 'B' for model 'pair' in request.");
     assertInvalid(
         request.addRawInputContents(raw(1, 2)).addRawInputContents(raw(1, 2)),
         "expected 2 raw_input_contents, one for each input, but got 3 for model 'pair'");
@@ -368,7 +365,8 @@ class GrpcInferTest {
         pair().addInputs(ints("X", 1, 2)), "unexpected inference input 'X' for model 'pair'");
     assertInvalid(pair().addInputs(ints("A", 1, 2)), "input 'A' already exists in request");
     assertInvalid(
-        pair().setInputs(0, ints("A", 1, 2, 3)), "unexpected shape for input 'A' for model 'pair'.");
+        pair().setInputs(0, ints("A", 1, 2, 3)),
+        "unexpected shape for input 'A' for model 'pair'.");
     assertInvalid(
         pair().addOutputs(InferRequestedOutputTensor.newBuilder().setName("X")),
         "unexpected inference output 'X' for model 'pair'");
@@ -400,8 +398,7 @@ class GrpcInferTest {
         pair().putParameters("x", InferParameter.getDefaultInstance()),
         "parameter 'x' has no value");
     assertInvalid(
-        pair()
-            .putParameters("timeout", InferParameter.newBuilder().setStringParam("soon").build()),
+        pair().putParameters("timeout", InferParameter.newBuilder().setStringParam("soon").build()),
         "invalid value type for 'timeout' parameter, expected int64_param.");
     ModelInferRequest.Builder many = ModelInferRequest.newBuilder().setModelName("pair");
     for (int i = 0; i < 1025; i++) {

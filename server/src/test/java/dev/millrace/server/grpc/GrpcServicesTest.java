@@ -109,8 +109,7 @@ class GrpcServicesTest {
     assertThat(metadata.getOutputs(1).getShapeList()).containsExactly(-1L, 2L);
     assertThat(metadata.getPropertiesMap()).containsEntry("made", "by hand");
     assertRefused(
-        () ->
-            fixture.stub().modelMetadata(ModelMetadataRequest.newBuilder().setName("x").build()),
+        () -> fixture.stub().modelMetadata(ModelMetadataRequest.newBuilder().setName("x").build()),
         Status.Code.NOT_FOUND,
         "Request for unknown model: 'x' is not found");
   }
@@ -214,10 +213,7 @@ class GrpcServicesTest {
         Status.Code.UNIMPLEMENTED,
         "failed to load 'pair', files in the request are not supported");
     assertRefused(
-        () ->
-            fixture
-                .stub()
-                .repositoryModelLoad(RepositoryModelLoadRequest.getDefaultInstance()),
+        () -> fixture.stub().repositoryModelLoad(RepositoryModelLoadRequest.getDefaultInstance()),
         Status.Code.INVALID_ARGUMENT,
         "model_name is missing");
     assertRefused(
@@ -313,8 +309,7 @@ class GrpcServicesTest {
     for (String service : new String[] {"", GRPCInferenceServiceGrpc.SERVICE_NAME}) {
       assertThat(stub.check(health(service)).getStatus()).isEqualTo(ServingStatus.SERVING);
     }
-    assertRefused(
-        () -> stub.check(health("x")), Status.Code.NOT_FOUND, "unknown service x");
+    assertRefused(() -> stub.check(health("x")), Status.Code.NOT_FOUND, "unknown service x");
     fixture.server.models().startDraining();
     assertThat(stub.check(health("")).getStatus()).isEqualTo(ServingStatus.NOT_SERVING);
   }
@@ -338,8 +333,7 @@ class GrpcServicesTest {
   @Test
   void reflection_listsTheServices_inBothVersions() throws Exception {
     CompletableFuture<ServerReflectionResponse> answer = new CompletableFuture<>();
-    var calls =
-        ServerReflectionGrpc.newStub(fixture.channel).serverReflectionInfo(first(answer));
+    var calls = ServerReflectionGrpc.newStub(fixture.channel).serverReflectionInfo(first(answer));
     calls.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
     assertThat(answer.get(10, TimeUnit.SECONDS).getListServicesResponse().getServiceList())
         .extracting("name")
@@ -356,9 +350,7 @@ class GrpcServicesTest {
             .setFileContainingSymbol("inference.ModelInferRequest")
             .build());
     assertThat(
-            old.get(10, TimeUnit.SECONDS)
-                .getFileDescriptorResponse()
-                .getFileDescriptorProtoList())
+            old.get(10, TimeUnit.SECONDS).getFileDescriptorResponse().getFileDescriptorProtoList())
         .isNotEmpty();
     oldCalls.onCompleted();
   }

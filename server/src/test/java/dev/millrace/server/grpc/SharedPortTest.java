@@ -127,8 +127,7 @@ class SharedPortTest {
     }
   }
 
-  private static void sendAndAwaitClose(int port, String start, byte[] garbage)
-      throws IOException {
+  private static void sendAndAwaitClose(int port, String start, byte[] garbage) throws IOException {
     try (RawClient client = new RawClient(port)) {
       client.send(start).send(garbage);
       client.socket().shutdownOutput();
@@ -202,8 +201,7 @@ class SharedPortTest {
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
       fixture.backend.entered.drainPermits();
       List<Future<?>> clients = new ArrayList<>();
-      IntFunction<Runnable> client =
-          port -> () -> inferUntilRefused(port, sent, answered);
+      IntFunction<Runnable> client = port -> () -> inferUntilRefused(port, sent, answered);
       for (int i = 0; i < 8; i++) {
         clients.add(threads.submit(client.apply(fixture.server.port())));
         clients.add(threads.submit(client.apply(fixture.server.grpcPort())));

@@ -21,7 +21,7 @@ final class OnnxPredictor implements Predictor {
   private final long runOptions;
 
   private final Arena arena = Arena.ofShared();
-  private final OnnxTensors tensors = new OnnxTensors(arena);
+  private final OnnxTensors tensors;
 
   /** Arrays of pointers, filled anew for each run. */
   private final MemorySegment inputNames;
@@ -34,6 +34,7 @@ final class OnnxPredictor implements Predictor {
     this.model = model;
     this.inputSpecs = model.metadata().inputs();
     this.outputSpecs = model.metadata().outputs();
+    this.tensors = new OnnxTensors(arena, inputSpecs.size());
     this.inputNames = arena.allocate(JAVA_LONG, Math.max(1, inputSpecs.size()));
     this.inputValues = arena.allocate(JAVA_LONG, Math.max(1, inputSpecs.size()));
     this.outputNames = arena.allocate(JAVA_LONG, outputSpecs.size());
@@ -51,7 +52,7 @@ final class OnnxPredictor implements Predictor {
     try (TensorMap.Builder result = TensorMap.builder()) {
       for (int i = 0; i < inputs.size(); i++) {
         inputNames.setAtIndex(JAVA_LONG, i, model.inputName(indexOf(inputSpecs, inputs.name(i))));
-        inputValues.setAtIndex(JAVA_LONG, i, tensors.toEngine(inputs.tensor(i)));
+        inputValues.setAtIndex(JAVA_LONG, i, tensors.toEngine(i, inputs.tensor(i)));
       }
       for (int i = 0; i < outputs; i++) {
         outputNames.setAtIndex(JAVA_LONG, i, model.outputName(output(requestedOutputs, i)));
@@ -68,7 +69,7 @@ final class OnnxPredictor implements Predictor {
           outputValues.address());
       for (int i = 0; i < outputs; i++) {
         int index = output(requestedOutputs, i);
-        result.put(outputSpecs.get(index).name(), takeOutput(i, index, inputs));
+        result.put(outputSpecs.get(index).name(), takeOutput(i, index, inputs.size()));
       }
       return result.build();
     } catch (OrtException e) {
@@ -95,7 +96,7 @@ final class OnnxPredictor implements Predictor {
   }
 
   /** Moves the {@code i}th value of this run into a tensor. */
-  private Tensor takeOutput(int i, int index, TensorMap inputs) {
+  private Tensor takeOutput(int i, int index, int inputs) {
     OrtValue value = new OrtValue(outputValues.getAtIndex(JAVA_LONG, i));
     if (value.handle() == 0) {
       throw new InferenceException(

@@ -11,7 +11,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.PooledBuffer;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
-import dev.millrace.api.TensorMap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -36,10 +35,21 @@ final class OnnxTensors {
 
   private final MemorySegment dims;
 
-  /** Scratch in {@code arena}, which has to outlive this. */
-  OnnxTensors(Arena arena) {
+  /** Where the inputs of the current run start and end in memory. */
+  private final long[] inputStarts;
+
+  private final long[] inputEnds;
+
+  /**
+   * For a model with {@code inputs} inputs.
+   *
+   * @param arena holds scratch; has to outlive this
+   */
+  OnnxTensors(Arena arena, int inputs) {
     this.result = arena.allocate(JAVA_LONG, 3);
     this.dims = arena.allocate(JAVA_LONG, Shape.MAX_RANK);
+    this.inputStarts = new long[inputs];
+    this.inputEnds = new long[inputs];
   }
 
   /** The datatype of a number of the enum ONNXTensorElementDataType; null if there is none. */
@@ -83,16 +93,18 @@ final class OnnxTensors {
   }
 
   /**
-   * A value of the engine with the tensor's contents, to be released by the caller before the
-   * tensor is closed.
+   * A value of the engine with the contents of the {@code i}th input of a run, to be released by
+   * the caller before the tensor is closed.
    */
-  long toEngine(Tensor tensor) {
+  long toEngine(int i, Tensor tensor) {
     Shape shape = tensor.shape();
-    for (int i = 0; i < shape.rank(); i++) {
-      dims.setAtIndex(JAVA_LONG, i, shape.dim(i));
+    for (int dim = 0; dim < shape.rank(); dim++) {
+      dims.setAtIndex(JAVA_LONG, dim, shape.dim(dim));
     }
     DataType type = tensor.dataType();
     MemorySegment data = MemorySegment.ofBuffer(tensor.data());
+    inputStarts[i] = data.address();
+    inputEnds[i] = data.address() + data.byteSize();
     if (type == DataType.BYTES) {
       return texts(shape, data);
     }
@@ -160,9 +172,9 @@ final class OnnxTensors {
    * A tensor over the contents of a value, which it takes over; for BYTES a copy, and the value is
    * released.
    *
-   * @param inputs what the model was given: an output that is one of them is copied
+   * @param inputs how many inputs the run had: an output that is one of them is copied
    */
-  Tensor fromEngine(OrtValue value, TensorMap inputs) {
+  Tensor fromEngine(OrtValue value, int inputs) {
     Shape shape = shapeOf(value);
     int elementType = result.get(JAVA_INT, 0);
     DataType type = dataType(elementType);
@@ -209,10 +221,9 @@ final class OnnxTensors {
   }
 
   /** A graph may name an input as its output, and the engine then returns that very memory. */
-  private static boolean isInput(long address, TensorMap inputs) {
-    for (int i = 0; i < inputs.size(); i++) {
-      MemorySegment input = MemorySegment.ofBuffer(inputs.tensor(i).data());
-      if (address >= input.address() && address < input.address() + input.byteSize()) {
+  private boolean isInput(long address, int inputs) {
+    for (int i = 0; i < inputs; i++) {
+      if (address >= inputStarts[i] && address < inputEnds[i]) {
         return true;
       }
     }
