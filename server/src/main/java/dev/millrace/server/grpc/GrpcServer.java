@@ -45,6 +45,7 @@ public final class GrpcServer implements Http2Server {
         connections
             .newServerBuilder()
             .directExecutor()
+            .decompressorRegistry(DeflateDecompressor.registry())
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())
             .keepAliveTime(config.keepAliveTime().toNanos(), TimeUnit.NANOSECONDS)

@@ -243,10 +243,12 @@ class GrpcServicesTest {
       assertRefused(
           () -> small.stub().modelInfer(tooLarge), Status.Code.RESOURCE_EXHAUSTED, "10000");
       // Zeros compress well.
-      assertRefused(
-          () -> small.stub().withCompression("gzip").modelInfer(tooLarge),
-          Status.Code.RESOURCE_EXHAUSTED,
-          "10000");
+      for (String encoding : new String[] {"gzip", "deflate"}) {
+        assertRefused(
+            () -> small.stub().withCompression(encoding).modelInfer(tooLarge),
+            Status.Code.RESOURCE_EXHAUSTED,
+            "10000");
+      }
       assertThat(small.stub().modelInfer(GrpcFixture.floats(1)).getOutputsList()).hasSize(1);
     }
   }
@@ -258,7 +260,7 @@ class GrpcServicesTest {
             .setType(MethodDescriptor.MethodType.UNARY)
             .setFullMethodName(GRPCInferenceServiceGrpc.getModelInferMethod().getFullMethodName())
             .build();
-    for (String encoding : new String[] {"identity", "gzip"}) {
+    for (String encoding : new String[] {"identity", "gzip", "deflate"}) {
       assertRefused(
           () ->
               ClientCalls.blockingUnaryCall(
