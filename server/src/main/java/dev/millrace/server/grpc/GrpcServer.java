@@ -6,6 +6,7 @@ import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Http2Server;
 import io.grpc.BindableService;
+import io.grpc.DecompressorRegistry;
 import io.grpc.Server;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.ProtoReflectionService;
@@ -45,6 +46,8 @@ public final class GrpcServer implements Http2Server {
         connections
             .newServerBuilder()
             .directExecutor()
+            .decompressorRegistry(
+                DecompressorRegistry.getDefaultInstance().with(new Deflate(), true))
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())
             .keepAliveTime(config.keepAliveTime().toNanos(), TimeUnit.NANOSECONDS)

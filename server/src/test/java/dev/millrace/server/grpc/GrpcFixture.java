@@ -8,6 +8,8 @@ import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.server.MillraceServer;
 import dev.millrace.server.ServerConfig;
+import io.grpc.Codec;
+import io.grpc.CompressorRegistry;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.io.IOException;
@@ -43,11 +45,16 @@ public final class GrpcFixture implements AutoCloseable {
     return new GrpcFixture(root, change);
   }
 
-  /** A client, which the caller shuts down. */
+  /** A client that can compress as gRPC's other ones can, which the caller shuts down. */
   static ManagedChannel client(int port) {
+    CompressorRegistry compressors = CompressorRegistry.newEmptyInstance();
+    compressors.register(Codec.Identity.NONE);
+    compressors.register(new Codec.Gzip());
+    compressors.register(new Deflate());
     return NettyChannelBuilder.forAddress("localhost", port)
         .usePlaintext()
         .maxInboundMessageSize(Integer.MAX_VALUE)
+        .compressorRegistry(compressors)
         .build();
   }
 

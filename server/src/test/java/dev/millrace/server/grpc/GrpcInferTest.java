@@ -223,8 +223,10 @@ class GrpcInferTest {
             .addRawInputContents(ByteString.copyFrom(bytes))
             .build();
     assertThat(infer(request).getRawOutputContents(0).toByteArray()).isEqualTo(bytes);
-    ModelInferResponse response = fixture.stub().withCompression("gzip").modelInfer(request);
-    assertThat(response.getRawOutputContents(0).toByteArray()).isEqualTo(bytes);
+    for (String encoding : List.of("gzip", "deflate")) {
+      ModelInferResponse response = fixture.stub().withCompression(encoding).modelInfer(request);
+      assertThat(response.getRawOutputContents(0).toByteArray()).isEqualTo(bytes);
+    }
   }
 
   @Test

@@ -40,6 +40,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -243,10 +244,12 @@ class GrpcServicesTest {
       assertRefused(
           () -> small.stub().modelInfer(tooLarge), Status.Code.RESOURCE_EXHAUSTED, "10000");
       // Zeros compress well.
-      assertRefused(
-          () -> small.stub().withCompression("gzip").modelInfer(tooLarge),
-          Status.Code.RESOURCE_EXHAUSTED,
-          "10000");
+      for (String encoding : List.of("gzip", "deflate")) {
+        assertRefused(
+            () -> small.stub().withCompression(encoding).modelInfer(tooLarge),
+            Status.Code.RESOURCE_EXHAUSTED,
+            "10000");
+      }
       assertThat(small.stub().modelInfer(GrpcFixture.floats(1)).getOutputsList()).hasSize(1);
     }
   }
@@ -258,7 +261,7 @@ class GrpcServicesTest {
             .setType(MethodDescriptor.MethodType.UNARY)
             .setFullMethodName(GRPCInferenceServiceGrpc.getModelInferMethod().getFullMethodName())
             .build();
-    for (String encoding : new String[] {"identity", "gzip"}) {
+    for (String encoding : List.of("identity", "gzip", "deflate")) {
       assertRefused(
           () ->
               ClientCalls.blockingUnaryCall(
