@@ -32,7 +32,7 @@ final class ServeCommand {
   }
 
   /**
-   * Starts, serves, and stops in order. Blocks until then.
+   * Starts, serves, and stops in order. Blocks until then; the process is expected to end next.
    *
    * @throws StartException if a port cannot be had, or no model loads
    */
@@ -45,12 +45,16 @@ final class ServeCommand {
     }
     try {
       log.info("Listening on {}", addresses(server));
-      if (load(server)) {
-        String signal = stop.received().join();
-        stop(server, signal);
+      if (!load(server)) {
+        // Nothing was served, so nothing has to be finished; and a load cannot be interrupted, so
+        // the
+        // end of the process, which follows, has to do.
+        return;
       }
-    } finally {
+      stop(server, stop.received().join());
+    } catch (StartException e) {
       server.close();
+      throw e;
     }
   }
 

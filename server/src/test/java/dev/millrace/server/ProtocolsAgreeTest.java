@@ -148,7 +148,9 @@ class ProtocolsAgreeTest {
         }
         case FP32 -> {
           for (float value :
-              new float[] {0.1f, -0f, Float.NaN, Float.NEGATIVE_INFINITY, Float.MIN_VALUE, Float.MAX_VALUE}) {
+              new float[] {
+                0.1f, -0f, Float.NaN, Float.NEGATIVE_INFINITY, Float.MIN_VALUE, Float.MAX_VALUE
+              }) {
             raw.putFloat(value);
             json.add(String.valueOf(value));
             typed.addFp32Contents(value);

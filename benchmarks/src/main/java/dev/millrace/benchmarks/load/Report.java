@@ -1,5 +1,7 @@
 package dev.millrace.benchmarks.load;
 
+import ai.onnxruntime.OrtEnvironment;
+import io.netty.util.Version;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -108,8 +110,8 @@ public final class Report {
         Runtime.getRuntime().availableProcessors(),
         System.getProperty("os.name") + " " + System.getProperty("os.version"),
         System.getProperty("java.version"),
-        ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion(),
-        io.netty.util.Version.identify().get("netty-common").artifactVersion());
+        OrtEnvironment.getEnvironment().getVersion(),
+        Version.identify().values().iterator().next().artifactVersion());
     out.printf(
         "%d rounds; in-process engine (callers, threads of one run, batch): %s.%n%n",
         legs.values().iterator().next().size(),
@@ -152,25 +154,29 @@ public final class Report {
   }
 
   private List<Double> ratio(String of, String to) {
+    List<Double> ours = rates(of);
+    List<Double> theirs = rates(to);
     List<Double> ratios = new ArrayList<>();
-    List<Leg> ours = legs.getOrDefault(of, List.of());
-    List<Leg> theirs = legs.getOrDefault(to, List.of());
     for (int i = 0; i < Math.min(ours.size(), theirs.size()); i++) {
-      ratios.add(ours.get(i).perSecond() / theirs.get(i).perSecond());
+      ratios.add(ours.get(i) / theirs.get(i));
     }
     return ratios;
   }
 
   /** To what the engine, the bare server and its client would do together on the same CPUs. */
   private List<Double> toSum(String of, String engine, String bare) {
+    List<Double> ours = rates(of);
+    List<Double> engines = rates(engine);
+    List<Double> bares = rates(bare);
     List<Double> ratios = new ArrayList<>();
-    List<Leg> ours = legs.getOrDefault(of, List.of());
     for (int i = 0; i < ours.size(); i++) {
-      double sum =
-          1 / legs.get(engine).get(i).perSecond() + 1 / legs.get(bare).get(i).perSecond();
-      ratios.add(ours.get(i).perSecond() * sum);
+      ratios.add(ours.get(i) * (1 / engines.get(i) + 1 / bares.get(i)));
     }
     return ratios;
+  }
+
+  private List<Double> rates(String name) {
+    return legs.getOrDefault(name, List.of()).stream().map(Leg::perSecond).toList();
   }
 
   private void legs() {

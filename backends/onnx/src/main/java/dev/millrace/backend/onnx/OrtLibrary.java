@@ -1,8 +1,13 @@
 package dev.millrace.backend.onnx;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,11 +33,42 @@ final class OrtLibrary {
    * @throws IllegalStateException with a message for people if it cannot be had
    */
   static SymbolLookup open() {
+    refuseTelemetry();
     String directory = System.getProperty(DIRECTORY_PROPERTY);
     if (directory != null && Files.exists(Path.of(directory, FILE_NAME))) {
       return open(Path.of(directory, FILE_NAME));
     }
     return openUnpacked();
+  }
+
+  /**
+   * Sets {@code ORT_DISABLE_TELEMETRY} for this process, unless its environment says something of
+   * it: the engine reports its use as soon as it is set up, before its own switch can be reached,
+   * and has been seen to crash in doing so. Java cannot change the environment, so the C library
+   * does.
+   */
+  @SuppressWarnings("restricted") // calls native code, which is what a backend is for
+  private static void refuseTelemetry() {
+    Linker linker = Linker.nativeLinker();
+    linker
+        .defaultLookup()
+        .find("setenv")
+        .ifPresent(setenv -> {
+          FunctionDescriptor signature =
+              FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT);
+          try (Arena arena = Arena.ofConfined()) {
+            int _ =
+                (int)
+                    linker
+                        .downcallHandle(setenv, signature)
+                        .invokeExact(
+                            arena.allocateFrom("ORT_DISABLE_TELEMETRY"),
+                            arena.allocateFrom("1"),
+                            0);
+          } catch (Throwable e) {
+            throw new LinkageError("setenv failed", e);
+          }
+        });
   }
 
   private static SymbolLookup openUnpacked() {
