@@ -6,7 +6,6 @@ import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Http2Server;
 import io.grpc.BindableService;
-import io.grpc.DecompressorRegistry;
 import io.grpc.Server;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.ProtoReflectionService;
@@ -46,8 +45,7 @@ public final class GrpcServer implements Http2Server {
         connections
             .newServerBuilder()
             .directExecutor()
-            .decompressorRegistry(
-                DecompressorRegistry.getDefaultInstance().with(new Deflate(), true))
+            .decompressorRegistry(DeflateDecompressor.registry())
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())
             .keepAliveTime(config.keepAliveTime().toNanos(), TimeUnit.NANOSECONDS)

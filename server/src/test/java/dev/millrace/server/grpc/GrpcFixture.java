@@ -9,10 +9,12 @@ import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.server.MillraceServer;
 import dev.millrace.server.ServerConfig;
 import io.grpc.Codec;
+import io.grpc.Compressor;
 import io.grpc.CompressorRegistry;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -20,6 +22,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
+import java.util.zip.DeflaterOutputStream;
 
 /** A real server with the models of {@link EchoBackend}, and a client. */
 public final class GrpcFixture implements AutoCloseable {
@@ -45,17 +48,33 @@ public final class GrpcFixture implements AutoCloseable {
     return new GrpcFixture(root, change);
   }
 
-  /** A client that can compress as gRPC's other ones can, which the caller shuts down. */
+  /** A client, which the caller shuts down. */
   static ManagedChannel client(int port) {
-    CompressorRegistry compressors = CompressorRegistry.newEmptyInstance();
-    compressors.register(Codec.Identity.NONE);
-    compressors.register(new Codec.Gzip());
-    compressors.register(new Deflate());
     return NettyChannelBuilder.forAddress("localhost", port)
         .usePlaintext()
         .maxInboundMessageSize(Integer.MAX_VALUE)
-        .compressorRegistry(compressors)
+        .compressorRegistry(compressors())
         .build();
+  }
+
+  /** All encodings that the server reads. */
+  private static CompressorRegistry compressors() {
+    CompressorRegistry registry = CompressorRegistry.newEmptyInstance();
+    registry.register(Codec.Identity.NONE);
+    registry.register(new Codec.Gzip());
+    registry.register(
+        new Compressor() {
+          @Override
+          public String getMessageEncoding() {
+            return "deflate";
+          }
+
+          @Override
+          public OutputStream compress(OutputStream out) {
+            return new DeflaterOutputStream(out);
+          }
+        });
+    return registry;
   }
 
   static void shutDown(ManagedChannel channel) {

@@ -223,7 +223,7 @@ class GrpcInferTest {
             .addRawInputContents(ByteString.copyFrom(bytes))
             .build();
     assertThat(infer(request).getRawOutputContents(0).toByteArray()).isEqualTo(bytes);
-    for (String encoding : List.of("gzip", "deflate")) {
+    for (String encoding : new String[] {"gzip", "deflate"}) {
       ModelInferResponse response = fixture.stub().withCompression(encoding).modelInfer(request);
       assertThat(response.getRawOutputContents(0).toByteArray()).isEqualTo(bytes);
     }

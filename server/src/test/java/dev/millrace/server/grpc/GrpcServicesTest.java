@@ -40,7 +40,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -244,7 +243,7 @@ class GrpcServicesTest {
       assertRefused(
           () -> small.stub().modelInfer(tooLarge), Status.Code.RESOURCE_EXHAUSTED, "10000");
       // Zeros compress well.
-      for (String encoding : List.of("gzip", "deflate")) {
+      for (String encoding : new String[] {"gzip", "deflate"}) {
         assertRefused(
             () -> small.stub().withCompression(encoding).modelInfer(tooLarge),
             Status.Code.RESOURCE_EXHAUSTED,
@@ -261,7 +260,7 @@ class GrpcServicesTest {
             .setType(MethodDescriptor.MethodType.UNARY)
             .setFullMethodName(GRPCInferenceServiceGrpc.getModelInferMethod().getFullMethodName())
             .build();
-    for (String encoding : List.of("identity", "gzip", "deflate")) {
+    for (String encoding : new String[] {"identity", "gzip", "deflate"}) {
       assertRefused(
           () ->
               ClientCalls.blockingUnaryCall(
