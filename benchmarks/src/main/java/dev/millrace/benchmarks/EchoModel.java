@@ -58,8 +58,7 @@ final class EchoModel implements TensorModel {
     @Override
     public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
       Tensor input = inputs.tensor(0);
-      return TensorMap.of(
-          "OUTPUT0", Tensor.copyOf(input.dataType(), input.shape(), input.data()));
+      return TensorMap.of("OUTPUT0", Tensor.copyOf(input.dataType(), input.shape(), input.data()));
     }
 
     @Override

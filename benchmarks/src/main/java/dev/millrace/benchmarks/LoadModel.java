@@ -55,8 +55,7 @@ public enum LoadModel {
 
     @Override
     public byte[] file() throws IOException {
-      try (InputStream file =
-          LoadModel.class.getResourceAsStream("/all-minilm-l6-v2-q.onnx")) {
+      try (InputStream file = LoadModel.class.getResourceAsStream("/all-minilm-l6-v2-q.onnx")) {
         if (file == null) {
           throw new IOException("the MiniLM model is not on the class path");
         }

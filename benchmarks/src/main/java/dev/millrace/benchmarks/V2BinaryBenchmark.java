@@ -29,6 +29,7 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
@@ -47,10 +48,9 @@ public class V2BinaryBenchmark {
   public int bytes;
 
   private final V2RequestReader reader =
-      new V2RequestReader(
-          model -> {
-            throw new IllegalStateException("only raw requests need metadata");
-          });
+      new V2RequestReader(model -> {
+        throw new IllegalStateException("only raw requests need metadata");
+      });
   private final ModelId model = ModelId.latest("model");
   private ByteBuf body = Unpooled.EMPTY_BUFFER;
   private String headerLength = "";
@@ -66,8 +66,14 @@ public class V2BinaryBenchmark {
     byte[] request = WireRequest.binary(tensors);
     body = PooledByteBufAllocator.DEFAULT.directBuffer(request.length).writeBytes(request);
     headerLength = Integer.toString(WireRequest.binaryHeader(tensors).length);
-    response =
-        new InferenceResponse("5", new ModelId("model", "1"), tensors, Parameters.empty());
+    response = new InferenceResponse("5", new ModelId("model", "1"), tensors, Parameters.empty());
+  }
+
+  /** Frees them. */
+  @TearDown
+  public void tearDown() {
+    body.release();
+    requireNonNull(response).close();
   }
 
   /** A body to a request. */

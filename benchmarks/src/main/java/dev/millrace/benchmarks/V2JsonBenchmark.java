@@ -28,6 +28,7 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
@@ -79,10 +80,9 @@ public class V2JsonBenchmark {
   @Param public Payload payload = Payload.SMALL_INTEGERS;
 
   private final V2RequestReader reader =
-      new V2RequestReader(
-          model -> {
-            throw new IllegalStateException("only raw requests need metadata");
-          });
+      new V2RequestReader(model -> {
+        throw new IllegalStateException("only raw requests need metadata");
+      });
   private final ModelId model = ModelId.latest("model");
   private ByteBuf body = Unpooled.EMPTY_BUFFER;
   private @Nullable InferenceResponse response;
@@ -93,8 +93,14 @@ public class V2JsonBenchmark {
     TensorMap tensors = payload.tensors();
     byte[] json = WireRequest.json(tensors);
     body = PooledByteBufAllocator.DEFAULT.directBuffer(json.length).writeBytes(json);
-    response =
-        new InferenceResponse("5", new ModelId("model", "1"), tensors, Parameters.empty());
+    response = new InferenceResponse("5", new ModelId("model", "1"), tensors, Parameters.empty());
+  }
+
+  /** Frees them. */
+  @TearDown
+  public void tearDown() {
+    body.release();
+    requireNonNull(response).close();
   }
 
   /** A body to a request. */

@@ -18,24 +18,21 @@ public final class WireRequest {
   /** A V2 REST request in JSON. */
   public static byte[] json(TensorMap inputs) {
     StringJoiner json = new StringJoiner(",", "{\"inputs\":[", "]}");
-    inputs.forEach(
-        (name, tensor) ->
-            json.add(declaration(name, tensor) + ",\"data\":" + values(tensor) + "}"));
+    inputs.forEach((name, tensor) ->
+        json.add(declaration(name, tensor) + ",\"data\":" + values(tensor) + "}"));
     return json.toString().getBytes(UTF_8);
   }
 
   /** The JSON in front of {@link #binary}: data and outputs are binary. */
   public static byte[] binaryHeader(TensorMap inputs) {
     StringJoiner json =
-        new StringJoiner(
-            ",", "{\"inputs\":[", "],\"parameters\":{\"binary_data_output\":true}}");
-    inputs.forEach(
-        (name, tensor) ->
-            json.add(
-                declaration(name, tensor)
-                    + ",\"parameters\":{\"binary_data_size\":"
-                    + tensor.byteSize()
-                    + "}}"));
+        new StringJoiner(",", "{\"inputs\":[", "],\"parameters\":{\"binary_data_output\":true}}");
+    inputs.forEach((name, tensor) ->
+        json.add(
+            declaration(name, tensor)
+                + ",\"parameters\":{\"binary_data_size\":"
+                + tensor.byteSize()
+                + "}}"));
     return json.toString().getBytes(UTF_8);
   }
 

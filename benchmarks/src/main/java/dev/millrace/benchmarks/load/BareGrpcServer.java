@@ -46,7 +46,8 @@ public final class BareGrpcServer {
     byte[] answer = ask(args[1], Files.readAllBytes(Path.of(args[2])));
     EventLoops loops = EventLoops.start();
     var server =
-        NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(args[0])))
+        NettyServerBuilder.forAddress(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(args[0])))
             .bossEventLoopGroup(loops.group())
             .workerEventLoopGroup(loops.group())
             .channelType(loops.channelType())
@@ -55,11 +56,10 @@ public final class BareGrpcServer {
                 ServerServiceDefinition.builder(SERVICE)
                     .addMethod(
                         MODEL_INFER,
-                        ServerCalls.asyncUnaryCall(
-                            (request, reply) -> {
-                              reply.onNext(answer);
-                              reply.onCompleted();
-                            }))
+                        ServerCalls.asyncUnaryCall((request, reply) -> {
+                          reply.onNext(answer);
+                          reply.onCompleted();
+                        }))
                     .build())
             .build()
             .start();
