@@ -1,6 +1,7 @@
 package dev.millrace.batcher;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.api.Deadline;
 import dev.millrace.api.Ticker;
@@ -44,6 +45,44 @@ class BatcherPolicyTest {
   void greedy_takesTheFront() {
     RequestQueue queue = new RequestQueue(8);
     assertThat(new GreedyPolicy().decide(queue, 0)).isEqualTo(new Run(0));
+  }
+
+  /** A queue in which that many requests of one row wait. */
+  private record Waiting(int frontRows) implements QueueView {
+    @Override
+    public int frontRequests() {
+      return frontRows;
+    }
+
+    @Override
+    public long oldestNanos() {
+      return 0;
+    }
+
+    @Override
+    public int queuedRows() {
+      return frontRows;
+    }
+
+    @Override
+    public int maxBatchSize() {
+      return 64;
+    }
+
+    @Override
+    public int idleRunners() {
+      return 0;
+    }
+  }
+
+  @Test
+  void greedy_leavesTheOtherRunnersTheirShare() {
+    GreedyPolicy policy = new GreedyPolicy(2);
+    assertThat(policy.decide(new Waiting(64), 0)).isEqualTo(new Run(32));
+    assertThat(policy.decide(new Waiting(3), 0)).isEqualTo(new Run(2));
+    assertThat(policy.decide(new Waiting(1), 0)).isEqualTo(new Run(1));
+    assertThat(new GreedyPolicy().decide(new Waiting(64), 0)).isEqualTo(new Run(64));
+    assertThatThrownBy(() -> new GreedyPolicy(0)).isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test

@@ -111,7 +111,12 @@ final class ModelLoader {
     try {
       batcher =
           Batcher.start(
-              id.toString(), batching, predictors, new GreedyPolicy(), modelMeters, ticker);
+              id.toString(),
+              batching,
+              predictors,
+              new GreedyPolicy(predictors.size()),
+              modelMeters,
+              ticker);
     } catch (Throwable e) {
       meters.release(id);
       throw e;
