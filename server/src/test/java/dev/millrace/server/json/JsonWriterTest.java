@@ -1,4 +1,4 @@
-package dev.millrace.server.http;
+package dev.millrace.server.json;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
