@@ -35,6 +35,7 @@ final class InspectCommand {
                 Optional.empty(),
                 Optional.empty(),
                 Optional.empty(),
+                Optional.empty(),
                 Optional.of(1),
                 Optional.of(1),
                 Optional.empty(),
