@@ -9,6 +9,7 @@ import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.v1.V1Routes;
 import dev.millrace.server.v2.V2Routes;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
@@ -64,7 +65,9 @@ public final class MillraceServer implements AutoCloseable {
           new HttpFrontEnd(
               config.http(),
               List.of(
-                  new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
+                  new ServerRoutes(meters),
+                  new V1Routes(models),
+                  new V2Routes(models, config.name(), Version.text())),
               meters,
               workers);
       GrpcServer grpc =
