@@ -8,7 +8,6 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
-import dev.millrace.batcher.GreedyPolicy;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -80,7 +79,11 @@ final class ModelLoader {
               id.toString(),
               batching,
               predictors,
-              new GreedyPolicy(predictors.size()),
+              BatchPolicies.of(
+                  options.batching(),
+                  metadata.maxBatchSize(),
+                  predictors.size(),
+                  ready.samples()),
               modelMeters,
               ticker);
     } catch (Throwable e) {
