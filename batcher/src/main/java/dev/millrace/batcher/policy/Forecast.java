@@ -9,8 +9,8 @@ package dev.millrace.batcher.policy;
  * @param runNanos time in which a lone row runs; 0 if not known
  */
 public record Forecast(double nanosPerRow, long runNanos) {
+  private static final double CENTURY_NANOS = 3e18;
   private static final Forecast UNKNOWN = new Forecast(0, 0);
-  private static final double LONGEST_NANOS = 0x1p61;
 
   /** Nothing was measured yet. */
   public static Forecast unknown() {
@@ -19,6 +19,6 @@ public record Forecast(double nanosPerRow, long runNanos) {
 
   /** Nanoseconds that a request waits behind that many rows; 0 if not known. */
   public long waitNanos(long rowsAhead) {
-    return (long) Math.min(nanosPerRow * rowsAhead, LONGEST_NANOS);
+    return (long) Math.min(nanosPerRow * rowsAhead, CENTURY_NANOS);
   }
 }
