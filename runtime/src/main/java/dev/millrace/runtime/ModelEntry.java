@@ -29,7 +29,7 @@ final class ModelEntry {
 
   private volatile ModelVersions versions = ModelVersions.NONE;
 
-  private volatile VersionLabels labels = new VersionLabels(Map.of());
+  private volatile VersionLabels labels = VersionLabels.NONE;
 
   /** The versions that the server must serve to be ready. */
   private volatile Set<String> required = Set.of();
@@ -134,6 +134,7 @@ final class ModelEntry {
    */
   synchronized CompletableFuture<Void> unload() {
     required = Set.of();
+    labels = VersionLabels.NONE;
     List<LoadedModel> before = versions.serving();
     Map<String, Slot> changes = new LinkedHashMap<>();
     for (LoadedModel model : before) {

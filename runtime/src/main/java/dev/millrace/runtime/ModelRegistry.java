@@ -196,11 +196,7 @@ public final class ModelRegistry {
   private void loadVersions(ModelEntry entry, FoundModel.Loadable model, LoadListener progress) {
     boolean isServing = !entry.versions().serving().isEmpty();
     entry.label(
-        model
-            .options()
-            .over(model.config().options())
-            .versionLabels()
-            .orElseGet(() -> new VersionLabels(Map.of())));
+        model.options().over(model.config().options()).versionLabels().orElse(VersionLabels.NONE));
     entry.loading(versionsOf(model));
     List<LoadedModel> loaded = new ArrayList<>();
     InferenceException failure = null;

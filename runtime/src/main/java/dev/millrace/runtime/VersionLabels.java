@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param versions the version that each label stands for, by label
  */
 public record VersionLabels(Map<String, String> versions) {
+  static final VersionLabels NONE = new VersionLabels(Map.of());
+
   public VersionLabels {
     Map<String, String> canonical = new LinkedHashMap<>();
     versions.forEach((label, version) -> canonical.put(label, Versions.canonical(version)));
