@@ -22,6 +22,7 @@ public final class ElementBuffer implements AutoCloseable {
   private final DataType type;
   private PooledBuffer buffer;
   private ByteBuffer bytes;
+  private boolean isMoved;
 
   /** An empty buffer; {@code sizeHint} is how many bytes will probably come. */
   public ElementBuffer(DataType type, long sizeHint) {
@@ -142,11 +143,16 @@ public final class ElementBuffer implements AutoCloseable {
 
   /** The tensor of what was added, which takes the memory over. */
   public Tensor toTensor(Shape shape) {
-    return Tensor.wrap(type, shape, bytes.flip(), buffer);
+    Tensor tensor = Tensor.wrap(type, shape, bytes.flip(), buffer);
+    isMoved = true;
+    return tensor;
   }
 
+  /** Frees the memory, unless a tensor has taken it over. */
   @Override
   public void close() {
-    buffer.close();
+    if (!isMoved) {
+      buffer.close();
+    }
   }
 }
