@@ -9,6 +9,8 @@ import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.v1.ModelService;
+import dev.millrace.server.v1.PredictionService;
 import dev.millrace.server.v1.V1Routes;
 import dev.millrace.server.v2.V2Routes;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -72,7 +74,15 @@ public final class MillraceServer implements AutoCloseable {
               workers);
       GrpcServer grpc =
           GrpcServer.start(
-              models, config.name(), Version.text(), Ticker.system(), config.grpc(), loops);
+              models,
+              config.name(),
+              Version.text(),
+              Ticker.system(),
+              config.grpc(),
+              loops,
+              List.of(
+                  new PredictionService(models, Ticker.system()),
+                  new ModelService(models.models())));
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();

@@ -34,7 +34,7 @@ final class ExamplesReader {
     JsonSource source = JsonSource.of(body, body.readableBytes());
     try (JsonParser parser = source.parser();
         Examples examples = new Examples(metadata, source.length())) {
-      parse(parser, examples);
+      parse(parser, metadata, examples);
       return new InferenceRequest(
           id, model, examples.toTensors(), List.of(), Parameters.empty(), Deadline.none());
     } catch (JacksonException e) {
@@ -42,13 +42,13 @@ final class ExamplesReader {
     }
   }
 
-  private static void parse(JsonParser parser, Examples examples) {
+  private static void parse(JsonParser parser, ModelMetadata metadata, Examples examples) {
     V1Json.begin(parser);
     boolean seen = false;
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       JsonToken value = V1Json.next(parser);
       switch (name) {
-        case "signature_name" -> Signatures.require(V1Json.signatureName(parser, value));
+        case "signature_name" -> Signatures.require(V1Json.signatureName(parser, value), metadata);
         case "context" -> parseExample(parser, value, examples, true);
         case "examples" -> {
           if (seen) {

@@ -60,7 +60,7 @@ final class PredictParser implements AutoCloseable {
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       JsonToken value = V1Json.next(parser);
       switch (name) {
-        case "signature_name" -> Signatures.require(V1Json.signatureName(parser, value));
+        case "signature_name" -> Signatures.require(V1Json.signatureName(parser, value), metadata);
         case "parameters" -> parameters = V1Json.parameters(parser, value, source);
         case "instances" -> {
           requireFirst();

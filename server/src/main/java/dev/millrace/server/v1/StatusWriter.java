@@ -85,7 +85,7 @@ final class StatusWriter {
     json.name("version").string(id.version());
     json.endObject();
     json.name("metadata").beginObject().name("signature_def").beginObject();
-    json.name("signature_def").beginObject().name(Signatures.DEFAULT).beginObject();
+    json.name("signature_def").beginObject().name(Signatures.of(metadata)).beginObject();
     tensors(json.name("inputs"), metadata.inputs());
     tensors(json.name("outputs"), metadata.outputs());
     json.name("method_name").string(Signatures.PREDICT_METHOD);

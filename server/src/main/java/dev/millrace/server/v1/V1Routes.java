@@ -85,7 +85,7 @@ public final class V1Routes implements Routes {
           "Malformed request: the version '%s' is not a number"
               .formatted(V1Errors.shortened(version)));
     }
-    return new ModelId(exchange.variable("model"), version);
+    return new ModelId(exchange.variable("model"), version.replaceFirst("^0+(?=.)", ""));
   }
 
   private ModelId labelled(HttpExchange exchange) {
@@ -96,7 +96,7 @@ public final class V1Routes implements Routes {
     String id = requestId(exchange);
     PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
     exchange.await(
-        server.infer(request.inference()),
+        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers())),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
@@ -112,7 +112,9 @@ public final class V1Routes implements Routes {
   }
 
   private InferenceRequest examples(HttpExchange exchange, ModelId model) {
-    return ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body());
+    return RequestHeaders.addTo(
+        ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
+        exchange.headers());
   }
 
   private static void explain(HttpExchange exchange, ModelId model) {

@@ -126,4 +126,23 @@ class JsonWriterTest {
       assertThat(json.utf8(ByteBuffer.wrap(bytes), 0, bytes.length)).isEqualTo(valid);
     }
   }
+
+  @Test
+  void base64_isTheStandardOne() {
+    Random random = new Random(5);
+    StringBuilder expected = new StringBuilder("[");
+    json.beginArray();
+    for (int size = 0; size < 40; size++) {
+      byte[] bytes = new byte[size];
+      random.nextBytes(bytes);
+      json.base64(ByteBuffer.wrap(bytes), 0, size);
+      expected
+          .append(size == 0 ? "" : ",")
+          .append('"')
+          .append(java.util.Base64.getEncoder().encodeToString(bytes))
+          .append('"');
+    }
+    json.endArray();
+    assertThat(text()).isEqualTo(expected.append(']').toString());
+  }
 }

@@ -2,6 +2,10 @@ package dev.millrace.server.v1;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.Parameters;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Transformer;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.RuntimeConfig;
@@ -16,6 +20,7 @@ import java.util.List;
 
 /** A server of the models of {@link FunctionBackend} by V1, and a client. */
 final class V1Fixture implements AutoCloseable {
+  private final Recorder recorder = new Recorder();
   private final ModelServer models;
   private final TestServer server;
   private final RawClient client;
@@ -25,10 +30,39 @@ final class V1Fixture implements AutoCloseable {
         ModelServer.create(
             RuntimeConfig.of(repository).withProcessors(1),
             List.of(new FunctionBackend()),
-            new SimpleMeterRegistry());
+            List.of(recorder),
+            List.of(),
+            new SimpleMeterRegistry(),
+            Ticker.system());
     models.models().loadAll(LoadListener.NONE);
     server = new TestServer(HttpConfig.defaults(), new V1Routes(models));
     client = server.connect();
+  }
+
+  /** Stands before every model: lets requests through, and remembers the last one's parameters. */
+  private static final class Recorder implements Transformer {
+    private volatile Parameters parameters = Parameters.empty();
+
+    @Override
+    public String name() {
+      return "recorder";
+    }
+
+    @Override
+    public boolean mayBlock() {
+      return false;
+    }
+
+    @Override
+    public InferenceRequest preprocess(InferenceRequest request) {
+      parameters = request.parameters();
+      return request;
+    }
+  }
+
+  /** The parameters that the last request to a model had. */
+  Parameters lastParameters() {
+    return recorder.parameters;
   }
 
   ModelServer models() {

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -146,6 +147,35 @@ class V1RoutesTest {
   }
 
   @Test
+  void parametersAndHeaders_reachTheSteps() throws IOException {
+    Response response =
+        server.post(
+            "/v1/models/half_plus_two:predict",
+            "{'parameters':{'a':1,'b':1.5,'c':'x','d':true,'e':[1, {}],'f':null,'header.x':2},'instances':[1]}",
+            "X-Tenant: me",
+            "X-Tenant: you",
+            "Connection: keep-alive");
+    assertThat(response.status()).isEqualTo(200);
+    assertThat(server.lastParameters().asMap())
+        .isEqualTo(
+            Map.of(
+                "a", 1L,
+                "b", 1.5,
+                "c", "x",
+                "d", true,
+                "e", "[1, {}]",
+                "header.host", "h",
+                "header.x-tenant", "me, you"));
+    assertThat(
+            server
+                .post(
+                    "/v1/models/half_plus_two:regress", "{'examples':[{'x':1}]}", "X-Tenant: me")
+                .status())
+        .isEqualTo(200);
+    assertThat(server.lastParameters().asMap()).containsEntry("header.x-tenant", "me");
+  }
+
+  @Test
   void list_hasTheModelsForKserveAndForOpenAi() throws IOException {
     Response response = server.get("/v1/models");
     assertThat(response.status()).isEqualTo(200);
@@ -170,6 +200,7 @@ class V1RoutesTest {
     String two =
         "{'model_version_status':[{'version':'2','state':'AVAILABLE','status':{'error_code':'OK','error_message':''}}]}";
     assertJson(server.get("/v1/models/half_plus_two/versions/2"), two);
+    assertJson(server.get("/v1/models/half_plus_two/versions/002"), two);
     assertJson(server.get("/v1/models/half_plus_two/labels/stable"), two);
     assertError(
         server.get("/v1/models/half_plus_two/versions/3"),
@@ -197,7 +228,7 @@ class V1RoutesTest {
           404,
           "Servable not found for request: Latest(scores)");
     } finally {
-      server.models().models().load("scores", java.util.Map.of()).join();
+      server.models().models().load("scores", Map.of()).join();
     }
   }
 
