@@ -80,10 +80,7 @@ final class ModelLoader {
               batching,
               predictors,
               BatchPolicies.of(
-                  options.batching(),
-                  metadata.maxBatchSize(),
-                  predictors.size(),
-                  ready.samples()),
+                  options.batching(), metadata.maxBatchSize(), predictors.size(), ready.samples()),
               modelMeters,
               ticker);
     } catch (Throwable e) {
