@@ -121,7 +121,7 @@ final class BatchCheck {
         try (together) {
           RowDifference result = RowDifference.of(alone, together);
           if (result.isBeyond(DEPENDENT)) {
-            return differsFromItself(alone.getFirst())
+            return result.areRows() && differsFromItself(alone.getFirst())
                 ? Verdict.open("its results are not the same twice")
                 : Verdict.off(result.reason());
           }
