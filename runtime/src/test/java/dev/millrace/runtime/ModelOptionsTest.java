@@ -76,7 +76,8 @@ class ModelOptionsTest {
                 Optional.of(Duration.ofMillis(50)),
                 Optional.of(Duration.ofMillis(5)),
                 Optional.of(List.of(1, 8)),
-                Optional.of(3)));
+                Optional.of(3),
+                Optional.empty()));
     assertThat(ModelOptions.none().over(options)).isEqualTo(options);
     assertThat(options.over(options(Map.of("batch-policy", "greedy"))).batching().policy())
         .hasValue(BatchingOptions.Policy.FIXED);

@@ -313,7 +313,8 @@ class ConfigurationTest {
                 Optional.of(Duration.ofMillis(20)),
                 Optional.of(Duration.ofMillis(1)),
                 Optional.of(List.of(1, 4)),
-                Optional.of(2)));
+                Optional.of(2),
+                Optional.empty()));
   }
 
   @Test
