@@ -274,11 +274,11 @@ final class Dispatcher {
         waiting = queue.selectFront();
       }
       if (!runner.over.isEmpty()) {
-        leaveDevice(runner, 0);
+        leaveDevice(runner);
         return true;
       }
       if (!waiting && closing && backlog.isEmpty()) {
-        leaveDevice(runner, 0);
+        leaveDevice(runner);
         return false;
       }
       if (!waiting || holder != null) {
@@ -352,7 +352,7 @@ final class Dispatcher {
       return false;
     }
     running.decrementAndGet();
-    leaveDevice(runner, busy);
+    runner.place.used(busy);
     hungRuns.look(runners, now, this::lose);
     boolean well = runner.completedRows == runner.rows;
     if (well) {
@@ -372,7 +372,8 @@ final class Dispatcher {
   private void lose(BatchRunner runner, long busyNanos) {
     runner.lose();
     running.decrementAndGet();
-    leaveDevice(runner, busyNanos);
+    runner.place.used(busyNanos);
+    leaveDevice(runner);
   }
 
   /** Looks for runs that do not come back. */
@@ -407,7 +408,7 @@ final class Dispatcher {
 
   /** Waits until somebody wakes the runner; the lock is free meanwhile. */
   private void rest(BatchRunner runner, BatchRunner.Mode mode) {
-    leaveDevice(runner, 0);
+    leaveDevice(runner);
     runner.mode.set(mode);
     if (mode == BatchRunner.Mode.IDLE) {
       idle.incrementAndGet();
@@ -443,7 +444,7 @@ final class Dispatcher {
 
   /** Holds back; what made an end of it. */
   private Trigger hold(BatchRunner runner, long untilNanos, int target) {
-    leaveDevice(runner, 0);
+    leaveDevice(runner);
     holdTarget = target;
     runner.mode.set(BatchRunner.Mode.HOLDING);
     holder = runner;
@@ -458,24 +459,24 @@ final class Dispatcher {
 
   /** Takes a place on the device; false if that took waiting, so that everything may have changed. */
   private boolean enterDevice(BatchRunner runner) {
-    if (device == null || runner.place.isHeld() || !device.isContended()) {
-      return true;
-    }
-    if (device.tryEnter(runner.place)) {
+    if (device == null
+        || runner.place.isFresh()
+        || !(runner.place.isHeld() || device.isContended())
+        || device.ask(runner.place)) {
       return true;
     }
     lock.unlock();
     try {
-      device.enter(runner.place);
+      device.await(runner.place);
     } finally {
       lock.lock();
     }
     return false;
   }
 
-  private void leaveDevice(BatchRunner runner, long busyNanos) {
+  private void leaveDevice(BatchRunner runner) {
     if (device != null && runner.place.isHeld()) {
-      device.leave(runner.place, busyNanos);
+      device.leave(runner.place);
     }
   }
 
