@@ -26,8 +26,8 @@ public final class DeviceArbiter {
   private volatile boolean shared;
 
   /**
-   * @param places how many threads of runs the device has room for: the processors of a CPU, 1 for a
-   *     device that runs one batch at a time
+   * @param places how many threads of runs the device has room for: the processors of a CPU, 1 for
+   *     a device that runs one batch at a time
    */
   public DeviceArbiter(int places) {
     if (places < 1) {
@@ -57,8 +57,8 @@ public final class DeviceArbiter {
   }
 
   /**
-   * A runner's place on the device, or its wait for one. Used by the runner's thread, and by whoever
-   * lets it in.
+   * A runner's place on the device, or its wait for one. Used by the runner's thread, and by
+   * whoever lets it in.
    */
   static final class Place {
     private @Nullable Thread thread;

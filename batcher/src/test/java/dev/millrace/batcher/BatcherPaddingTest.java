@@ -88,7 +88,9 @@ class BatcherPaddingTest {
     @Override
     public boolean worthPadding(
         int shape, int rows, int otherShape, int otherRows, long paddedRowElements) {
-      asked.add("%d of %d, %d of %d, %d".formatted(rows, shape, otherRows, otherShape, paddedRowElements));
+      asked.add(
+          "%d of %d, %d of %d, %d"
+              .formatted(rows, shape, otherRows, otherShape, paddedRowElements));
       return worthPadding;
     }
   }
@@ -166,7 +168,9 @@ class BatcherPaddingTest {
         .containsExactly(1, 2, 3, 9, 9, 1, 2, 3, 9, 9, 1, 2, 3, 4, 9, 1, 2, 3, 4, 5);
     assertThat(batch.tensor(1).toLongs())
         .containsExactly(1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1);
-    assertThat(asked).as("the nearest length first").containsExactly("2 of 1, 1 of 3, 9", "3 of 3, 1 of 2, 11");
+    assertThat(asked)
+        .as("the nearest length first")
+        .containsExactly("2 of 1, 1 of 3, 9", "3 of 3, 1 of 2, 11");
     seen.forEach(TensorMap::close);
   }
 
@@ -199,8 +203,12 @@ class BatcherPaddingTest {
   @Test
   void outputThatCannotBeCut_failsItsRequests() {
     TestPredictor predictor =
-        TestPredictor.gated(inputs -> TensorMap.of(
-            "each", Tensor.copyOf(Shape.of(inputs.tensor(0).shape().dim(0), 1), new float[(int) inputs.tensor(0).shape().dim(0)])));
+        TestPredictor.gated(inputs ->
+            TensorMap.of(
+                "each",
+                Tensor.copyOf(
+                    Shape.of(inputs.tensor(0).shape().dim(0), 1),
+                    new float[(int) inputs.tensor(0).shape().dim(0)])));
     BatcherConfig config = new BatcherConfig(8, 100, 1 << 20, List.of(), LENGTHS);
     try (Batcher batcher =
         start(predictor, config, new PaddingPolicy(true, new CopyOnWriteArrayList<>()))) {
@@ -231,7 +239,8 @@ class BatcherPaddingTest {
   @Test
   void fillValues_areOfTheirType() {
     assertThat(Lengths.bytes(DataType.FP32, -1.5)).containsExactly(0, 0, 0xc0, 0xbf);
-    assertThat(Lengths.bytes(DataType.INT64, -100)).containsExactly(0x9c, 255, 255, 255, 255, 255, 255, 255);
+    assertThat(Lengths.bytes(DataType.INT64, -100))
+        .containsExactly(0x9c, 255, 255, 255, 255, 255, 255, 255);
     assertThat(Lengths.bytes(DataType.BF16, 1)).containsExactly(0x80, 0x3f);
     assertThat(Lengths.bytes(DataType.FP16, 1)).containsExactly(0, 0x3c);
     assertThat(Lengths.bytes(DataType.BOOL, 3)).containsExactly(1);

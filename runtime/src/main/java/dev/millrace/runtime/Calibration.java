@@ -336,8 +336,10 @@ final class Calibration {
 
     private List<LatencySample> samples(SyntheticInputs inputs, Speeds speeds) {
       List<LatencySample> samples = new ArrayList<>();
-      speeds.curve().forEach((rows, nanos) ->
-          samples.add(new LatencySample(inputs.rowElements(), rows, nanos)));
+      speeds
+          .curve()
+          .forEach(
+              (rows, nanos) -> samples.add(new LatencySample(inputs.rowElements(), rows, nanos)));
       if (!samples.isEmpty()) {
         tellCalibration(samples);
       }
@@ -353,8 +355,7 @@ final class Calibration {
     for (LatencySample sample : first.equals(last) ? List.of(first) : List.of(first, last)) {
       text.append(
           ", %d row%s %s ms"
-              .formatted(
-                  sample.rows(), sample.rows() == 1 ? "" : "s", millis(sample.nanos())));
+              .formatted(sample.rows(), sample.rows() == 1 ? "" : "s", millis(sample.nanos())));
     }
     return text.toString();
   }

@@ -79,8 +79,7 @@ final class PlacementSearch {
   /** What was measured with one number of threads for each run. */
   final class Speeds {
     private final Map<Load, Long> nanos =
-        new TreeMap<>(
-            Comparator.comparingLong(Load::allRows).thenComparingInt(Load::concurrent));
+        new TreeMap<>(Comparator.comparingLong(Load::allRows).thenComparingInt(Load::concurrent));
     private boolean failed;
 
     /** Times of lone batches, by their rows, ascending. */

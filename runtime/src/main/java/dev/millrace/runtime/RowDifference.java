@@ -62,8 +62,7 @@ record RowDifference(double largest, String reason) {
         return without("output '%s' of 1 row is of shape %s".formatted(name, shape));
       }
       if (!shape.equals(row)) {
-        return without(
-            "output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
+        return without("output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
       }
     }
     return batch.rank() == row.rank() && batch.equals(row.withDim(0, alone.size()))
@@ -108,8 +107,7 @@ record RowDifference(double largest, String reason) {
           aloneLength += a * a;
           togetherLength += b * b;
         } else if (Double.compare(a, b) != 0) {
-          return without(
-              "output '%s' has %s where a row alone has %s".formatted(name, b, a));
+          return without("output '%s' has %s where a row alone has %s".formatted(name, b, a));
         }
       }
     }

@@ -93,8 +93,7 @@ class PlatformBatchingTest {
   @Test
   void overridesOfALoad_takeTritonsSection() {
     ModelOptions options =
-        LoadOverrides.read(
-            Map.of("dynamic_batching", Map.of("max_queue_delay_microseconds", 7)));
+        LoadOverrides.read(Map.of("dynamic_batching", Map.of("max_queue_delay_microseconds", 7)));
     assertThat(options.batching().maxQueueDelay()).hasValue(Duration.ofNanos(7000));
     assertThatThrownBy(() -> LoadOverrides.read(Map.of("dynamic_batching", Map.of("delay", 7))))
         .hasMessageContaining("unknown key 'dynamic_batching.delay'");

@@ -1,5 +1,6 @@
 package dev.millrace.batcher.policy;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -14,7 +15,7 @@ class FairShareTest {
     tenants.forEach(shares::await);
     long now = 0;
     while (now < untilNanos) {
-      FairShare.Tenant next = shares.next();
+      FairShare.Tenant next = requireNonNull(shares.next());
       long nanos = runNanos.get(tenants.indexOf(next));
       double charged = shares.started(next);
       now += nanos;
