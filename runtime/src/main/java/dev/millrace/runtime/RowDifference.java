@@ -65,7 +65,7 @@ record RowDifference(double largest, boolean areRows, String reason) {
       }
       if (!shape.equals(row)) {
         return without(
-              false, "output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
+            false, "output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
       }
     }
     return batch.rank() == row.rank() && batch.equals(row.withDim(0, alone.size()))
