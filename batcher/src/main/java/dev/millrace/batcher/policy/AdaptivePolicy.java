@@ -217,8 +217,8 @@ public final class AdaptivePolicy implements BatchPolicy {
     int expected = holds.expected(context);
     int joint = sizes.pick(latency, waiting + expected, cap, load, rate, active);
     int target = Math.max(waiting, joint);
-    double runNanos = latency.predict(Math.min(waiting, cap)) * slow;
-    holds.open(context, waiting, expected > 0 ? target : cap, runNanos, nowNanos, learning.log);
+    double runNanos = latency.predict(Math.min(waiting, cap));
+    holds.open(context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
     if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
@@ -260,8 +260,10 @@ public final class AdaptivePolicy implements BatchPolicy {
     return latency.largestWithin(single <= target / 2 ? target / 2 : target, cap);
   }
 
+  /** While a queue stands the load is full, whatever the models say: else a wrong one would stay. */
   private double load(int active) {
-    return utilisation * slowdown.of(active) / active;
+    double load = utilisation * slowdown.of(active) / active;
+    return standing.isStanding() ? Math.max(load, 1) : load;
   }
 
   /**
@@ -392,7 +394,11 @@ public final class AdaptivePolicy implements BatchPolicy {
       slow.add(slowdown.of(c));
     }
     return new LearnedState(
-        states, governor.limit(), standing.isStanding(), load(governor.limit()), slow);
+        states,
+        governor.limit(),
+        standing.isStanding(),
+        utilisation * slowdown.of(governor.limit()) / governor.limit(),
+        slow);
   }
 
   private ShapeState state(int shape, ShapeLearning learning) {
