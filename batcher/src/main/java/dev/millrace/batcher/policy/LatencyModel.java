@@ -199,8 +199,7 @@ final class LatencyModel {
       }
     }
     double gain = trust * Math.max(1 / (w + 1), MIN_GAIN);
-    double error =
-        Math.abs(Math.clamp(sample, mean[i] / FARTHEST, mean[i] * FARTHEST) - mean[i]);
+    double error = Math.abs(Math.clamp(sample, mean[i] / FARTHEST, mean[i] * FARTHEST) - mean[i]);
     deviation[i] += gain * (error - deviation[i]);
     relativeDeviation += MIN_GAIN * (error / mean[i] - relativeDeviation);
     mean[i] += gain * (y - mean[i]);
@@ -407,7 +406,8 @@ final class LatencyModel {
     double expected = predict(rows);
     int i = Math.min(slot(padded(rows)), table.length - 1);
     double w = weight[i];
-    double spread = (w * deviation[i] + UNSEEN_WEIGHT * relativeDeviation * expected) / (w + UNSEEN_WEIGHT);
+    double spread =
+        (w * deviation[i] + UNSEEN_WEIGHT * relativeDeviation * expected) / (w + UNSEEN_WEIGHT);
     return expected + DEVIATIONS_TO_BE_SAFE * spread;
   }
 

@@ -105,7 +105,7 @@ class AdaptivePolicyTest {
       most = Math.max(most, run.rows());
     }
     assertThat(first.rows()).isLessThan(16);
-    assertThat(most).isEqualTo(64);
+    assertThat(most).isGreaterThan(2 * first.rows());
   }
 
   @Test
