@@ -12,13 +12,13 @@ final class Arrivals {
   static final long NEVER = Long.MAX_VALUE;
 
   /** Time stamps, as a process makes them one after the other. */
-  private abstract static class Process extends Traffic.Source {
+  private abstract static class Stamps extends Traffic.Source {
     final SplittableRandom random;
 
     /** Exact time of the request, of which {@link #nanos} is the whole part. */
     double exactNanos;
 
-    Process(SplittableRandom random) {
+    Stamps(SplittableRandom random) {
       this.random = random;
     }
 
@@ -35,8 +35,8 @@ final class Arrivals {
   /** Independent requests, {@code perMilli} of them in a millisecond on average. */
   static Traffic poisson(double perMilli) {
     return random -> {
-      Process source =
-          new Process(random) {
+      Stamps source =
+          new Stamps(random) {
             @Override
             protected void advance() {
               at(exactNanos + exponential(1 / perMilli));
@@ -58,7 +58,7 @@ final class Arrivals {
   }
 
   /** Bursts may overlap: of each that has begun, the next request is kept. */
-  private static final class Bursts extends Process {
+  private static final class Bursts extends Stamps {
     private final double meanStartMillis;
     private final int burst;
     private final double gapMillis;
@@ -104,7 +104,7 @@ final class Arrivals {
     return modulated(perMilli, Double.POSITIVE_INFINITY, onMillis, offMillis);
   }
 
-  private static final class Modulated extends Process {
+  private static final class Modulated extends Stamps {
     private final double highRate;
     private final double lowRate;
     private final double highMillis;
@@ -200,7 +200,7 @@ final class Arrivals {
     return random -> new ClosedLoop(random, clients, firstMillis, thinkMillis, jitterMillis);
   }
 
-  private static final class ClosedLoop extends Process {
+  private static final class ClosedLoop extends Stamps {
     private final double thinkMillis;
     private final double jitterMillis;
     private final TimeHeap thinking = new TimeHeap();
