@@ -6,7 +6,9 @@ import dev.millrace.batcher.policy.BatchPolicy.Hold;
 import dev.millrace.batcher.policy.BatchPolicy.Run;
 import dev.millrace.batcher.policy.BatchPolicy.Trigger;
 import dev.millrace.batcher.policy.DispatchReason;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -16,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * queue.
  */
 final class SimulatedBatcher {
-  private static final int PRIMING_RUNS = 3;
+  private static final int WARM_UP_RUNS = 3;
 
   private final int index;
   private final Workload workload;
@@ -52,14 +54,14 @@ final class SimulatedBatcher {
       SplittableRandom arrivals,
       SplittableRandom noise) {
     this.index = index;
-    this.workload = workload;
-    this.policy = policies.create(workload);
+    this.workload = policies.server(workload);
     this.sigma = sigma;
     this.tally = tally;
     this.observer = observer;
     this.noise = noise;
     rowElements = workload.traffic().rowElements();
-    queue = new SimulatedQueue(rowElements.length, workload.maxBatchSize());
+    queue = new SimulatedQueue(rowElements.length, Workload.CAP);
+    policy = policies.create(workload, warmUp(noise.split()));
     free = new Batch[workload.runners()];
     for (int i = 0; i < free.length; i++) {
       free[i] = new Batch(this);
@@ -68,33 +70,22 @@ final class SimulatedBatcher {
     for (int shape = 0; shape < rowElements.length; shape++) {
       policy.shape(shape, rowElements[shape]);
     }
-    prime(noise.split());
     source = workload.traffic().begin(arrivals);
   }
 
-  /** Before time 0: what a warm-up at load runs, of the first shape and of the last one. */
-  private void prime(SplittableRandom random) {
+  /** Runs of the first and of the last shape, in sizes that are powers of two. */
+  private List<WarmUpRun> warmUp(SplittableRandom random) {
+    List<WarmUpRun> runs = new ArrayList<>();
     int last = rowElements.length - 1;
-    long now = 0;
-    for (int shape = last; shape >= 0; shape = shape > 0 ? 0 : -1) {
-      for (int rows = powerOfTwo(workload.maxBatchSize()); rows >= 1; rows /= 2) {
-        now -= PRIMING_RUNS * (long) (3e6 * millis(shape, rows, 0));
-      }
-    }
-    for (int shape = 0; shape <= last; shape = shape < last ? last : last + 1) {
-      for (int rows = 1; rows <= workload.maxBatchSize(); rows *= 2) {
-        for (int i = 0; i < PRIMING_RUNS; i++) {
+    for (int shape = 0; shape <= last; shape += Math.max(1, last)) {
+      for (int rows = 1; rows <= Workload.CAP; rows *= 2) {
+        for (int i = 0; i < WARM_UP_RUNS; i++) {
           long nanos = (long) (1e6 * millis(shape, rows, 0) * spread(random));
-          policy.started(shape, rows, now);
-          policy.completed(shape, rows, now, nanos, now + nanos);
-          now += nanos;
+          runs.add(new WarmUpRun(rowElements[shape], rows, nanos));
         }
       }
     }
-  }
-
-  private static int powerOfTwo(int rows) {
-    return Integer.highestOneBit(rows);
+    return runs;
   }
 
   private double millis(int shape, int rows, long nowNanos) {
@@ -131,12 +122,19 @@ final class SimulatedBatcher {
 
   /** The next request is there. */
   void arrive(long nowNanos) {
-    if (source.rows < 1 || source.rows > workload.maxBatchSize()) {
+    if (source.rows < 1 || source.rows > Workload.CAP) {
       throw new IllegalStateException(
-          "a request of %d rows, with a cap of %d".formatted(source.rows, workload.maxBatchSize()));
+          "a request of %d rows, with a cap of %d".formatted(source.rows, Workload.CAP));
+    }
+    tally.offered(nowNanos, source.rows);
+    if (queue.totalRows() + source.rows > workload.queueing().rowLimit()) {
+      int rows = source.rows;
+      int priority = source.priority;
+      source.advance();
+      shed(nowNanos, priority, rows, nowNanos);
+      return;
     }
     queue.add(source.shape, nowNanos, source.deadlineNanos, source.rows, source.priority);
-    tally.offered(nowNanos, source.rows);
     remember(nowNanos);
     source.advance();
     if (holdUntil != Arrivals.NEVER && queue.totalRows() >= holdTarget) {
@@ -167,7 +165,7 @@ final class SimulatedBatcher {
 
   /** Asks the policy; null if it holds back or if nothing is left that is not late. */
   @Nullable Batch decide(long nowNanos) {
-    if (workload.expires()) {
+    if (workload.queueing().expires()) {
       queue.expire(
           nowNanos, (accepted, priority, rows) -> shed(accepted, priority, rows, nowNanos));
     }
@@ -208,9 +206,9 @@ final class SimulatedBatcher {
     }
     Batch batch = free[--freeCount];
     batch.clear();
-    fill(batch, shape, Math.clamp(run.rows(), 1, workload.maxBatchSize()));
+    fill(batch, shape, Math.clamp(run.rows(), 1, Workload.CAP));
     batch.shape = shape;
-    if (workload.padsShapes()) {
+    if (workload.queueing().padsShapes()) {
       pad(batch);
     }
     batch.startedNanos = nowNanos;
@@ -231,14 +229,14 @@ final class SimulatedBatcher {
   private void pad(Batch batch) {
     for (int shape = 0; shape < queue.shapes(); shape++) {
       Lane lane = queue.lane(shape);
-      int room = workload.maxBatchSize() - batch.rows;
+      int room = Workload.CAP - batch.rows;
       if (shape == batch.shape || lane.isEmpty() || lane.rows(0) > room) {
         continue;
       }
       int larger = rowElements[shape] > rowElements[batch.shape] ? shape : batch.shape;
       if (policy.worthPadding(
           batch.shape, batch.rows, shape, Math.min(room, lane.rows()), rowElements[larger])) {
-        fill(batch, shape, workload.maxBatchSize());
+        fill(batch, shape, Workload.CAP);
         batch.shape = larger;
       }
     }
