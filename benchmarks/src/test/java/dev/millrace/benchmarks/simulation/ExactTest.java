@@ -14,11 +14,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** The simulator against what is known exactly, without noise of the service times. */
 class ExactTest {
   private static final int STATES = 260;
-  private static final double SECONDS = 400;
+  private static final double REQUESTS = 1_000_000;
 
   private static double simulated(ServiceCurve curve, double perMilli, PolicyFactory policy) {
     Scenario scenario =
-        Scenario.of("exact", Workload.of(curve, Arrivals.poisson(perMilli)), SECONDS, 5)
+        Scenario.of(
+                "exact",
+                Workload.of(curve, Arrivals.poisson(perMilli)),
+                REQUESTS / perMilli / 1000,
+                5)
             .withSigma(0);
     return Simulation.run(scenario, policy).meanMillis();
   }
