@@ -10,6 +10,7 @@ package dev.millrace.batcher.policy;
  */
 public record Forecast(double nanosPerRow, long runNanos) {
   private static final Forecast UNKNOWN = new Forecast(0, 0);
+  private static final double LONGEST_NANOS = 0x1p61;
 
   /** Nothing was measured yet. */
   public static Forecast unknown() {
@@ -18,6 +19,6 @@ public record Forecast(double nanosPerRow, long runNanos) {
 
   /** Nanoseconds that a request waits behind that many rows; 0 if not known. */
   public long waitNanos(long rowsAhead) {
-    return (long) Math.min(nanosPerRow * rowsAhead, Long.MAX_VALUE / 4);
+    return (long) Math.min(nanosPerRow * rowsAhead, LONGEST_NANOS);
   }
 }
