@@ -6,8 +6,8 @@ import dev.millrace.batcher.policy.QueueView;
 
 /**
  * Fills what is left until the first deadline, as Clipper does: gives up heads that cannot make it
- * even alone and takes the largest batch that the head survives. Knows the true curve, which Clipper
- * has to learn. Without deadlines it takes everything.
+ * even alone and takes the largest batch that the head survives. Knows the true curve, which
+ * Clipper has to learn. Without deadlines it takes everything.
  *
  * <p>Source: the behaviour of {@code task_executor.hpp} of ucbrise/clipper, and Crankshaw et al.,
  * Clipper: A Low-Latency Online Prediction Serving System, NSDI 2017.

@@ -21,8 +21,7 @@ record Change(String name, Workload workload) {
       changes.add(
           new Change(
               curve + " twice as slow",
-              Workload.of(
-                  curve.curve().stepAt(AT_NANOS, 2), Arrivals.poisson(0.3 * rate))));
+              Workload.of(curve.curve().stepAt(AT_NANOS, 2), Arrivals.poisson(0.3 * rate))));
       changes.add(
           new Change(
               curve + " five times the rate",
@@ -72,9 +71,7 @@ record Change(String name, Workload workload) {
     Trace trace = new Trace();
     Tally _ =
         Simulation.run(
-            Scenario.of(name, workload, SECONDS, 100 + seed).withRowLimit(20_000),
-            policy,
-            trace);
+            Scenario.of(name, workload, SECONDS, 100 + seed).withRowLimit(20_000), policy, trace);
     return trace;
   }
 }

@@ -48,8 +48,7 @@ final class CorkPolicy implements BatchPolicy {
   }
 
   @Override
-  public void completed(
-      int shape, int count, long startedNanos, long busyNanos, long nowNanos) {
+  public void completed(int shape, int count, long startedNanos, long busyNanos, long nowNanos) {
     add(count, (double) busyNanos);
     if (nowNanos - fittedNanos >= REFIT_NANOS) {
       fittedNanos = nowNanos;

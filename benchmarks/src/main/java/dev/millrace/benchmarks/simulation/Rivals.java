@@ -13,17 +13,13 @@ final class Rivals {
   static {
     add(Adaptive.contender());
     add(new Contender("greedy", (workload, warmUp) -> new FixedPolicy(Workload.CAP, 0)));
-    add(
-        new Contender(
-            "triton", (workload, warmUp) -> new TritonLikePolicy(MILLI / 10, 4, 8)));
+    add(new Contender("triton", (workload, warmUp) -> new TritonLikePolicy(MILLI / 10, 4, 8)));
     add(
         new Contender(
             "serving",
             (workload, warmUp) -> new ServingLikePolicy(Workload.CAP, MILLI),
             workload -> workload.withRowLimit(SERVING_BATCHES * Workload.CAP)));
-    add(
-        new Contender(
-            "clipper", (workload, warmUp) -> new BudgetPolicy(workload.curve())));
+    add(new Contender("clipper", (workload, warmUp) -> new BudgetPolicy(workload.curve())));
     add(new Contender("cork", (workload, warmUp) -> new CorkPolicy(warmUp)));
     add(
         new Contender(

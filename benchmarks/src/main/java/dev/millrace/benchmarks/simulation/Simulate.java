@@ -42,6 +42,9 @@ public final class Simulate implements Callable<Integer> {
   @Option(names = "--cells", description = "Print every cell")
   private boolean printCells;
 
+  @Option(names = "--only", split = ",", description = "Run the cells of these numbers only")
+  private List<Integer> only = List.of();
+
   private final PrintStream out = System.out;
 
   /** See {@code --help}. */
@@ -71,7 +74,8 @@ public final class Simulate implements Callable<Integer> {
     return 0;
   }
 
-  private void compare(String title, List<Cell> cells, List<Contender> contenders) {
+  private void compare(String title, List<Cell> all, List<Contender> contenders) {
+    List<Cell> cells = only.isEmpty() ? all : only.stream().map(all::get).toList();
     Comparison comparison = Comparison.run(cells, contenders);
     out.printf("## %s: %d cells%n%n", title, cells.size());
     List<String> titles = new ArrayList<>(List.of("to the oracle, geometric mean / worst"));

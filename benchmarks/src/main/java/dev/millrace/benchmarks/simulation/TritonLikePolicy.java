@@ -10,8 +10,8 @@ import dev.millrace.batcher.policy.QueueView;
  * then everything runs that fits. The payload that it forms ahead, which still grows until an
  * instance takes it, makes no difference to that and is left out.
  *
- * <p>Source: the behaviour of {@code dynamic_batch_scheduler.cc} of triton-inference-server/core, at
- * commit 01ea7d9; the sizes and the delay of the contender are the example of its documentation.
+ * <p>Source: the behaviour of {@code dynamic_batch_scheduler.cc} of triton-inference-server/core,
+ * at commit 01ea7d9; the sizes and the delay of the contender are the example of its documentation.
  */
 final class TritonLikePolicy implements BatchPolicy {
   private final int[] preferredSizes;

@@ -5,17 +5,14 @@ import java.util.List;
 /**
  * One model and the requests for it.
  *
- * @param batchSizes that the model pads its batches to, as the server knows it; empty if it does not
+ * @param batchSizes that the model pads its batches to, as the server knows it; empty if it does
+ *     not
  * @param traffic of requests that have no more rows than the cap
  * @param runners batches of the model that may run at once
  * @param queueing what the server does with requests that wait
  */
 record Workload(
-    ServiceCurve curve,
-    List<Integer> batchSizes,
-    Traffic traffic,
-    int runners,
-    Queueing queueing) {
+    ServiceCurve curve, List<Integer> batchSizes, Traffic traffic, int runners, Queueing queueing) {
 
   /** Cap on the rows of a batch, everywhere. */
   static final int CAP = 64;

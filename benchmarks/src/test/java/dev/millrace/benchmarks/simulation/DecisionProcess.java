@@ -3,10 +3,10 @@ package dev.millrace.benchmarks.simulation;
 import java.util.Arrays;
 
 /**
- * The exact optimum of a batch server under Poisson arrivals, by policy iteration on the semi-Markov
- * decision process of average cost. The state is how many rows wait, the actions are to wait for the
- * next one or to serve so many; the cost is the time that requests spend in the system, so that the
- * average cost over the rate is the mean latency.
+ * The exact optimum of a batch server under Poisson arrivals, by policy iteration on the
+ * semi-Markov decision process of average cost. The state is how many rows wait, the actions are to
+ * wait for the next one or to serve so many; the cost is the time that requests spend in the
+ * system, so that the average cost over the rate is the mean latency.
  *
  * <p>Source: Puterman, Markov Decision Processes, 1994, chapter 11.4.
  */

@@ -48,8 +48,7 @@ class ExactTest {
     DecisionProcess.Solution best = process.optimum();
 
     assertThat(best.meanMillis()).isLessThanOrEqualTo(all.meanMillis() * (1 + 1e-9));
-    assertThat(
-            simulated(curve, perMilli, (workload, warmUp) -> new FixedPolicy(Workload.CAP, 0)))
+    assertThat(simulated(curve, perMilli, (workload, warmUp) -> new FixedPolicy(Workload.CAP, 0)))
         .isCloseTo(all.meanMillis(), within(0.02 * all.meanMillis()));
     assertThat(simulated(curve, perMilli, (workload, warmUp) -> new Table(best.actions())))
         .isCloseTo(best.meanMillis(), within(0.02 * best.meanMillis()));
@@ -60,8 +59,7 @@ class ExactTest {
   void takeAll_withRoomInItsBatches_isWithinInouesBound(double perRow, double load) {
     double perMilli = load * Workload.CAP / (1 + perRow * Workload.CAP);
     double share = perMilli * perRow;
-    double bound =
-        3 / (2 * (1 - share)) + perRow / 2 * (share + 2) / (1 - share * share);
+    double bound = 3 / (2 * (1 - share)) + perRow / 2 * (share + 2) / (1 - share * share);
 
     assertThat(
             simulated(
@@ -77,8 +75,7 @@ class ExactTest {
     double mean = 1 + load / (2 * (1 - load));
 
     assertThat(
-            simulated(
-                ServiceCurve.affine(0, 1), load, (workload, warmUp) -> new FixedPolicy(1, 0)))
+            simulated(ServiceCurve.affine(0, 1), load, (workload, warmUp) -> new FixedPolicy(1, 0)))
         .isCloseTo(mean, within(0.02 * mean));
   }
 }

@@ -47,8 +47,7 @@ class GatesTest {
 
   @Test
   void closedLoop_isAsGoodAsTheBestFixedSetting() {
-    Comparison comparison =
-        Comparison.run(new NamedSets(6, 1).closedLoops(), List.of(ADAPTIVE));
+    Comparison comparison = Comparison.run(new NamedSets(6, 1).closedLoops(), List.of(ADAPTIVE));
     SoftAssertions softly = new SoftAssertions();
     for (Comparison.Row row : comparison.rows()) {
       Figures figures = row.figures().getFirst();
@@ -100,12 +99,11 @@ class GatesTest {
     }
     assertThat(shares).hasSize(8);
     SoftAssertions softly = new SoftAssertions();
-    shares.forEach(
-        (load, cells) ->
-            softly
-                .assertThat(cells.stream().sorted().toList().get(cells.size() / 2))
-                .as("%s: median goodput to capacity", load)
-                .isGreaterThanOrEqualTo(load.startsWith("poisson") ? 0.9 : 0.85));
+    shares.forEach((load, cells) ->
+        softly
+            .assertThat(cells.stream().sorted().toList().get(cells.size() / 2))
+            .as("%s: median goodput to capacity", load)
+            .isGreaterThanOrEqualTo(load.startsWith("poisson") ? 0.9 : 0.85));
     softly.assertAll();
   }
 
@@ -141,8 +139,7 @@ class GatesTest {
 
   @Test
   void randomScenarios_areNearTheOracle() {
-    Comparison comparison =
-        Comparison.run(RandomScenarios.draw(20_261_125, 60), List.of(ADAPTIVE));
+    Comparison comparison = Comparison.run(RandomScenarios.draw(20_261_125, 60), List.of(ADAPTIVE));
     double[] ratios = comparison.ratios(0, Metric.MEAN);
 
     assertThat(Comparison.geometricMean(ratios)).isLessThanOrEqualTo(1.03);
