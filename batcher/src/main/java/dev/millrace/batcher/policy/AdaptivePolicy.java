@@ -57,7 +57,6 @@ public final class AdaptivePolicy implements BatchPolicy {
   private double busyShare;
   private long busySince;
   private long idleSince;
-  private double decidedWait;
   private boolean decidedAtCompletion;
 
   /**
@@ -73,6 +72,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     slowdown = new Slowdown(config.runners());
     running = new RunsInFlight(config.runners());
     for (LatencySample sample : calibration) {
+      governor.anchored();
       elements.add(sample.rows(), sample.rowElements(), (double) sample.nanos());
     }
   }
@@ -198,12 +198,6 @@ public final class AdaptivePolicy implements BatchPolicy {
     double largest =
         latency == null ? 0 : latency.predict(Math.max(1, queue.maxBatchSize())) * slow;
     standing.dispatched(left, largest, nowNanos);
-    if (shed < queue.requests()) {
-      int last = Math.min(queue.requests() - 1, shed + pick - 1);
-      decidedWait =
-          (nowNanos - queue.acceptedNanos(shed) + (double) (nowNanos - queue.acceptedNanos(last)))
-              / 2;
-    }
     return new Run(shed, pick, reason);
   }
 
@@ -333,14 +327,12 @@ public final class AdaptivePolicy implements BatchPolicy {
     if (running.count() == 0) {
       busySince = nowNanos;
     }
-    running.start(shape, rows, decidedWait, decidedAtCompletion, nowNanos);
-    decidedWait = 0;
-    decidedAtCompletion = false;
+    running.start(shape, rows, nowNanos);
   }
 
   @Override
   public void completed(int shape, int rows, long startedNanos, long busyNanos, long nowNanos) {
-    boolean known = running.end(shape, rows, startedNanos);
+    boolean known = running.end(shape, rows, startedNanos, nowNanos);
     if (known && running.count() == 0) {
       double busy = nowNanos - busySince;
       double idle = idleSince == 0 ? 0 : Math.max(0, busySince - idleSince);
@@ -352,7 +344,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     }
     ShapeLearning learning = learning(shape);
     LatencyModel latency = learning.latency;
-    int together = known ? running.endedRunning() : 2;
+    int together = known ? (int) Math.round(2 * running.endedAmong()) : 2;
     double before = latency.predict(rows);
     double slow = slowdown.ofHalves(together);
     double trust = together <= 2 || latency.samples() == 0 ? 1 : 0.2;
@@ -361,16 +353,8 @@ public final class AdaptivePolicy implements BatchPolicy {
     elements.add(rows, learning.rowElements, busyNanos / slow);
     double single = latency.predict(1);
     learning.rate.runNanos(single);
-    if (known) {
-      governor.completed(
-          rows,
-          running.endedWait() + busyNanos,
-          together / 2.0,
-          running.endedFoundWork(),
-          standing.isStanding(),
-          single,
-          nowNanos);
-    }
+    governor.completed(
+        together <= 2, latency, slowdown, rate, Math.max(1, config.maxBatchSize()));
   }
 
   @Override

@@ -204,13 +204,13 @@ final class DeadlineLookAhead {
     best = Double.NEGATIVE_INFINITY;
     bestRows = 0;
     int most = Math.min(cap, total);
+    score(Math.min(pick, most), cap, rate, runners, price);
     for (int b : candidates) {
       if (b >= most) {
         break;
       }
       score(b, cap, rate, runners, price);
     }
-    score(Math.min(pick, most), cap, rate, runners, price);
     score(most, cap, rate, runners, price);
   }
 

@@ -13,15 +13,16 @@ final class LatencyModel {
    * squares of relative errors. Means follow their samples by 1/(weight+1), later by 5 %, so that
    * they track slow drift.
    *
-   * Robustness. A sample beyond a third or three times of a known mean is clipped (a garbage
-   * collection, a page fault); three on the same side in a row are the truth and replace the mean.
-   * A change that all sizes share (clock speed, a noisy neighbour) shows in the average ratio of
-   * samples to means: once that has left 1 by more than noise explains, all sizes are scaled, also
-   * those that were not run lately; otherwise the differences between old and new means would be
-   * taken for batching gain. A size without samples for a minute loses weight until the line rules.
+   * Robustness. A sample that is further from its mean than 20 %, or 4 deviations if that is more, is
+   * off: the mean moves only as if it were at that edge (a garbage collection, a page fault). Three in
+   * a row on the same side are the truth. If no sample of another size was in line meanwhile, all
+   * sizes are scaled by what the three show, also those that were not run lately: what changes all
+   * at once (clock speed, a noisy neighbour) must not pass for a difference between sizes, which is
+   * batching gain. Otherwise that size begins anew. A size without samples for a minute loses weight
+   * until the line rules.
    *
    * Prediction. The line times a ratio: at a sampled size its own mean over the line, drawn towards
-   * 1 by a weight of 1; between sampled sizes the ratio is interpolated, beyond them it is the last.
+   * 1 while it has few samples; between sampled sizes the ratio is interpolated, beyond them it is the last.
    * So a knee or a power law is followed where it was seen. Then neighbours that descend are pooled
    * (isotonic regression): a larger batch never takes less time. If batches are padded, every size
    * is the padded one.
@@ -37,18 +38,18 @@ final class LatencyModel {
   private static final int EXACT = 64;
   private static final double MAX_WEIGHT = 20;
   private static final double MIN_GAIN = 0.05;
-  private static final double CLIP = 3;
-  private static final int CLIPS_TO_RESET = 3;
-  private static final double SHRINK = 1;
+  private static final double FARTHEST = 3;
+  private static final double OFF_LEAST = 0.2;
+  private static final double OFF_DEVIATIONS = 4;
+  private static final int OFF_IN_A_ROW = 3;
+  private static final double LARGEST_SHIFT = 4;
+  private static final double UNSEEN_WEIGHT = 1;
   private static final double PRIOR_WEIGHT = 0.02;
   private static final double UNKNOWN_SLOPE = 0.1;
   private static final double UNKNOWN_DEVIATION = 0.05;
   private static final double DEVIATIONS_TO_BE_SAFE = 1.25;
   private static final long STALE_NANOS = 60_000_000_000L;
   private static final double STALE_WEIGHT = 3;
-  private static final double SHIFT_GAIN = 0.2;
-  private static final int SHIFT_SAMPLES = 8;
-  private static final double SHIFT_LEAST = 0.2;
 
   private final int cap;
   private final int[] padded;
@@ -57,7 +58,7 @@ final class LatencyModel {
   private final double[] deviation;
   private final double[] weight;
   private final long[] last;
-  private final int[] clips;
+  private final int[] off;
   private final double[] table;
   private final double[] poolValue;
   private final double[] poolWeight;
@@ -69,8 +70,8 @@ final class LatencyModel {
   private double priorAlpha;
   private boolean hasPrior;
   private double relativeDeviation = UNKNOWN_DEVIATION;
-  private double shift = 1;
-  private int shiftSamples;
+  private int offInARow;
+  private double offSum;
   private long samples;
   private int version;
 
@@ -101,7 +102,7 @@ final class LatencyModel {
     deviation = new double[slots];
     weight = new double[slots];
     last = new long[slots];
-    clips = new int[slots];
+    off = new int[slots];
     table = new double[slots];
     poolValue = new double[slots];
     poolWeight = new double[slots];
@@ -170,63 +171,73 @@ final class LatencyModel {
   private void learn(int i, double sample, double trust) {
     double w = weight[i];
     if (w == 0) {
-      mean[i] = sample;
-      deviation[i] = relativeDeviation * sample;
-      weight[i] = 1;
+      restart(i, sample);
       return;
     }
     double y = sample;
-    if (w > STALE_WEIGHT - 1) {
-      y = clip(i, sample);
-      if (weight[i] == 1) {
+    if (w >= STALE_WEIGHT) {
+      double edge = mean[i] * Math.max(OFF_LEAST, OFF_DEVIATIONS * deviation[i] / mean[i]);
+      if (Math.abs(sample - mean[i]) <= edge) {
+        off[i] = 0;
+        offInARow = 0;
+        offSum = 0;
+      } else if (isTheTruth(i, sample)) {
         return;
+      } else {
+        y = Math.clamp(sample, mean[i] - edge, mean[i] + edge);
       }
-      observeShift(y / mean[i]);
-      w = weight[i];
     }
     double gain = trust * Math.max(1 / (w + 1), MIN_GAIN);
-    double error = Math.abs(y - mean[i]);
+    double error =
+        Math.abs(Math.clamp(sample, mean[i] / FARTHEST, mean[i] * FARTHEST) - mean[i]);
     deviation[i] += gain * (error - deviation[i]);
-    relativeDeviation += 0.05 * (error / mean[i] - relativeDeviation);
+    relativeDeviation += MIN_GAIN * (error / mean[i] - relativeDeviation);
     mean[i] += gain * (y - mean[i]);
     weight[i] = Math.min(w + trust, MAX_WEIGHT);
   }
 
-  private double clip(int i, double sample) {
-    double low = mean[i] / CLIP;
-    double high = mean[i] * CLIP;
-    if (sample >= low && sample <= high) {
-      clips[i] = 0;
-      return sample;
-    }
-    int side = sample < low ? -1 : 1;
-    clips[i] = Integer.signum(clips[i]) == side ? clips[i] + side : side;
-    if (Math.abs(clips[i]) >= CLIPS_TO_RESET) {
-      mean[i] = sample;
-      deviation[i] = relativeDeviation * sample;
-      weight[i] = 1;
-      clips[i] = 0;
-      return sample;
-    }
-    return sample < low ? low : high;
+  private void restart(int i, double sample) {
+    mean[i] = sample;
+    deviation[i] = relativeDeviation * sample;
+    weight[i] = 1;
+    off[i] = 0;
   }
 
-  private void observeShift(double ratio) {
-    shift += SHIFT_GAIN * (ratio - shift);
-    shiftSamples++;
-    if (shiftSamples < SHIFT_SAMPLES
-        || Math.abs(shift - 1) < Math.max(SHIFT_LEAST, 2 * relativeDeviation)) {
-      return;
+  /** Books a sample that is off; true if that makes it the truth, which is then learned. */
+  private boolean isTheTruth(int i, double sample) {
+    int side = sample < mean[i] ? -1 : 1;
+    off[i] = Integer.signum(off[i]) == side ? off[i] + side : side;
+    if (Integer.signum(offInARow) != side) {
+      offInARow = 0;
+      offSum = 0;
     }
+    offInARow += side;
+    offSum += Math.log(sample / mean[i]);
+    if (Math.abs(off[i]) < OFF_IN_A_ROW) {
+      return false;
+    }
+    double factor = Math.exp(offSum / Math.abs(offInARow));
+    if (Math.abs(offInARow) < OFF_IN_A_ROW
+        || factor > LARGEST_SHIFT
+        || factor < 1 / LARGEST_SHIFT) {
+      restart(i, sample);
+    } else {
+      scale(factor);
+    }
+    offInARow = 0;
+    offSum = 0;
+    return true;
+  }
+
+  private void scale(double factor) {
     for (int i = 1; i < mean.length; i++) {
-      mean[i] *= shift;
-      deviation[i] *= shift;
+      mean[i] *= factor;
+      deviation[i] *= factor;
       weight[i] = Math.min(weight[i], STALE_WEIGHT);
+      off[i] = 0;
     }
-    priorTau *= shift;
-    priorAlpha *= shift;
-    shift = 1;
-    shiftSamples = 0;
+    priorTau *= factor;
+    priorAlpha *= factor;
   }
 
   private void decayStale(long nowNanos) {
@@ -295,7 +306,8 @@ final class LatencyModel {
       }
       double ratio = previousRatio;
       if (i < size.length) {
-        ratio = (weight[i] * mean[i] / line(size[i]) + SHRINK) / (weight[i] + SHRINK);
+        double doubt = 1 / weight[i];
+        ratio = (weight[i] * mean[i] / line(size[i]) + doubt) / (weight[i] + doubt);
         if (previous == 0) {
           previousRatio = ratio;
         }
@@ -319,7 +331,7 @@ final class LatencyModel {
     int pools = 0;
     for (int i = 1; i < table.length; i++) {
       double value = table[i];
-      double w = weight[i] + SHRINK;
+      double w = weight[i] + UNSEEN_WEIGHT;
       while (pools > 0 && poolValue[pools - 1] > value) {
         pools--;
         double sum = w + poolWeight[pools];
@@ -358,7 +370,7 @@ final class LatencyModel {
     double expected = predict(rows);
     int i = Math.min(slot(padded(rows)), table.length - 1);
     double w = weight[i];
-    double spread = (w * deviation[i] + SHRINK * relativeDeviation * expected) / (w + SHRINK);
+    double spread = (w * deviation[i] + UNSEEN_WEIGHT * relativeDeviation * expected) / (w + UNSEEN_WEIGHT);
     return expected + DEVIATIONS_TO_BE_SAFE * spread;
   }
 
