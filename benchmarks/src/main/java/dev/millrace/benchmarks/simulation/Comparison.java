@@ -46,14 +46,20 @@ record Comparison(List<Contender> contenders, List<Row> rows) {
     }
   }
 
-  /** Runs all: every contender and the whole sweep in every cell. */
+  /** Runs all: every contender and the whole sweep of fixed settings in every cell. */
   static Comparison run(List<Cell> cells, List<Contender> contenders) {
+    return run(cells, contenders, Contender.sweep());
+  }
+
+  /** Runs all, with the best of those settings as the oracle. */
+  static Comparison run(
+      List<Cell> cells, List<Contender> contenders, List<Contender> settings) {
     List<Row> rows = new ArrayList<>();
     for (Cell cell : cells) {
       rows.add(
           new Row(
               cell,
-              cell.oracle(),
+              cell.oracle(settings),
               contenders.stream().map(contender -> contender.run(cell)).toList()));
     }
     return new Comparison(contenders, rows);

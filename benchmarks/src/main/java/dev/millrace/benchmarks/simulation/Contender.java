@@ -42,6 +42,18 @@ record Contender(String name, PolicyFactory factory, UnaryOperator<Workload> que
         (workload, warmUp) -> new FixedPolicy(batchSize, (long) (delayMillis * 1e6)));
   }
 
+  /** Takes all, that many batches at once: what the oracle of the concurrency set is made of. */
+  static List<Contender> concurrencies() {
+    List<Contender> settings = new ArrayList<>();
+    for (int count = 1; count <= 4; count++) {
+      int batches = count;
+      settings.add(
+          new Contender(
+              "%d at once".formatted(batches), (workload, warmUp) -> new LimitedPolicy(batches)));
+    }
+    return settings;
+  }
+
   /** The 43 fixed settings of which the oracle takes the best. */
   static List<Contender> sweep() {
     List<Contender> settings = new ArrayList<>();

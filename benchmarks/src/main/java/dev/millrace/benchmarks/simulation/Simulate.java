@@ -1,49 +1,63 @@
 package dev.millrace.benchmarks.simulation;
 
 import dev.millrace.benchmarks.simulation.Comparison.Metric;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
-/** Runs sets of scenarios and prints tables. */
+/** Runs sets of scenarios, prints tables and writes plots. */
 @Command(
     name = "simulate",
     description = "Simulates batch policies on service curves and arrival processes.",
     mixinStandardHelpOptions = true)
 public final class Simulate implements Callable<Integer> {
-  @Parameters(arity = "1..*", description = "closed, poisson, bursts, mmpp, onoff, goodput, random")
+  @Spec private @Nullable CommandSpec spec;
+
+  @Parameters(
+      arity = "1..*",
+      description =
+          "closed, poisson, bursts, mmpp, onoff, random, goodput, concurrency, rows, shapes,"
+              + " lengths, padding, drift, changes, priorities, devices, recorded, load")
   private List<String> sets = List.of();
 
-  @Option(
-      names = "--policies",
-      split = ",",
-      description = "Beside the oracle; default: ${DEFAULT-VALUE}")
-  private List<String> policies = List.of("adaptive", "greedy", "T=1", "T=5");
+  @Option(names = "--policies", split = ",", description = "Default: ${DEFAULT-VALUE}")
+  private List<String> policies =
+      List.of("adaptive", "greedy", "T=1", "T=5", "triton", "serving", "cork");
 
-  @Option(names = "--seconds", description = "Simulated in each run of a named set; default: 30")
+  @Option(names = "--seconds", description = "Of each run of a named set; default: 30")
   private double seconds = 30;
 
   @Option(names = "--seeds", description = "Runs of each named cell, 1 to 3; default: 3")
   private int seeds = 3;
 
   @Option(names = "--seed", description = "Draws the random set")
-  private long seed = 1;
+  private @Nullable Long seed;
 
   @Option(names = "--count", description = "Scenarios of the random set; default: 200")
   private int count = 200;
+
+  @Option(names = "--recording", description = "CSV file for the recorded set")
+  private @Nullable Path recording;
 
   @Option(names = "--cells", description = "Print every cell")
   private boolean printCells;
 
   @Option(names = "--only", split = ",", description = "Run the cells of these numbers only")
   private List<Integer> only = List.of();
+
+  @Option(names = "--plots", description = "Write plots to this directory")
+  private @Nullable Path plots;
 
   private final PrintStream out = System.out;
 
@@ -53,116 +67,140 @@ public final class Simulate implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() {
-    List<Contender> contenders = policies.stream().map(Rivals::named).toList();
-    NamedSets named = new NamedSets(seconds, seeds);
-    for (String set : sets) {
-      switch (set) {
-        case "closed" -> compare("Closed loop", named.closedLoops(), contenders);
-        case "poisson" -> compare("Poisson", named.poisson(), contenders);
-        case "bursts" -> compare("Bursts of 8", named.bursts(), contenders);
-        case "mmpp" -> compare("MMPP, 10 to 1", named.modulated(), contenders);
-        case "onoff" -> compare("On and off", named.onOff(), contenders);
-        case "goodput" -> goodput(named.goodput(), contenders);
-        case "random" ->
-            compare("Random, seed " + seed, RandomScenarios.draw(seed, count), contenders);
-        default ->
-            throw new CommandLine.ParameterException(
-                new CommandLine(this), "no set is called '" + set + "'");
+  public Integer call() throws IOException {
+    List<Contender> contenders = new ArrayList<>();
+    for (String name : policies) {
+      try {
+        contenders.add(Rivals.named(name));
+      } catch (IllegalArgumentException e) {
+        throw refusal(e.getMessage());
       }
+    }
+    if (seeds < 1 || seeds > 3) {
+      throw refusal("--seeds is 1 to 3, not " + seeds);
+    }
+    for (String set : sets) {
+      run(set, contenders);
     }
     return 0;
   }
 
-  private void compare(String title, List<Cell> all, List<Contender> contenders) {
-    List<Cell> cells = only.isEmpty() ? all : only.stream().map(all::get).toList();
-    Comparison comparison = Comparison.run(cells, contenders);
-    out.printf("## %s: %d cells%n%n", title, cells.size());
-    List<String> titles = new ArrayList<>(List.of("to the oracle, geometric mean / worst"));
-    contenders.forEach(contender -> titles.add(contender.name()));
-    MarkdownTable table = new MarkdownTable(titles);
-    for (Metric metric : Metric.values()) {
-      List<String> fields = new ArrayList<>(List.of(metric.toString()));
-      for (int i = 0; i < contenders.size(); i++) {
-        double[] ratios = comparison.ratios(i, metric);
-        fields.add(
-            MarkdownTable.number(Comparison.geometricMean(ratios), 3)
-                + " / "
-                + MarkdownTable.number(Comparison.worst(ratios), 3));
+  private ParameterException refusal(@Nullable String why) {
+    return new ParameterException(
+        spec == null ? new CommandLine(this) : spec.commandLine(), String.valueOf(why));
+  }
+
+  private void run(String set, List<Contender> contenders) throws IOException {
+    NamedSets named = new NamedSets(seconds, seeds);
+    WiderSets wider = new WiderSets(seconds);
+    switch (set) {
+      case "closed" -> compare(set, "Closed loop", named.closedLoops(), contenders);
+      case "poisson" -> compare(set, "Poisson", named.poisson(), contenders);
+      case "bursts" -> compare(set, "Bursts of 8", named.bursts(), contenders);
+      case "mmpp" -> compare(set, "MMPP, 10 to 1", named.modulated(), contenders);
+      case "onoff" -> compare(set, "On and off", named.onOff(), contenders);
+      case "random" -> random(contenders);
+      case "goodput" -> {
+        List<Contender> all = new ArrayList<>(contenders);
+        all.add(Rivals.named("clipper"));
+        all.add(Rivals.named("fifo"));
+        GoodputReport report = new GoodputReport(named.goodput(), all);
+        print("Goodput", report.summary(), report.cells());
       }
-      table.row(fields);
-    }
-    out.println(table);
-    if (printCells) {
-      cells(comparison);
+      case "concurrency" -> concurrency(wider, contenders);
+      case "rows" -> compare(set, "Requests of 1 to 16 rows", wider.rows(), contenders);
+      case "shapes" -> compare(set, "Four shapes", wider.shapes(), contenders);
+      case "lengths" ->
+          compare(set, "Five lengths, never padded", wider.lengths(false), contenders);
+      case "padding" -> {
+        List<Contender> all = new ArrayList<>(contenders);
+        all.add(new Contender("always pad", (workload, warmUp) -> new AlwaysPadding()));
+        compare(
+            set,
+            "Five lengths, padded if worth it; the oracle never pads",
+            wider.lengths(true),
+            all);
+      }
+      case "drift" -> compare(set, "Drift by a factor of 3", wider.drift(), contenders);
+      case "changes" -> changes(contenders);
+      case "priorities" -> print("Two classes", Priorities.report(contenders), "");
+      case "devices" -> print("Models on one device", SharedDevice.report(contenders), "");
+      case "recorded" -> {
+        if (recording == null) {
+          throw refusal("the recorded set needs --recording FILE");
+        }
+        compare(set, "Recorded", WiderSets.recorded(recording), contenders);
+      }
+      case "load" -> {
+        if (plots == null) {
+          throw refusal("the load set is plots only and needs --plots DIRECTORY");
+        }
+        for (NamedCurve curve : NamedCurve.values()) {
+          new Plots(plots).loads(curve, contenders, seconds);
+        }
+      }
+      default -> throw refusal("no set is called '" + set + "'");
     }
   }
 
-  private void cells(Comparison comparison) {
-    List<String> titles = new ArrayList<>(List.of("cell", "oracle mean ms", "p99 ms", "rows/s"));
-    comparison
-        .contenders()
-        .forEach(contender -> titles.add(contender.name() + " mean / p99 / lost"));
-    MarkdownTable table = new MarkdownTable(titles);
-    for (int i = 0; i < comparison.rows().size(); i++) {
-      Comparison.Row row = comparison.rows().get(i);
-      List<String> fields = new ArrayList<>();
-      fields.add("%d %s %s".formatted(i, row.cell().group(), row.cell().name()));
-      fields.add(MarkdownTable.number(row.oracle().mean(), 3));
-      fields.add(MarkdownTable.number(row.oracle().p99(), 3));
-      fields.add(MarkdownTable.number(row.oracle().rate(), 0));
-      row.figures()
-          .forEach(figures -> {
-            List<String> ratios = new ArrayList<>();
-            for (Metric metric : Metric.values()) {
-              ratios.add(MarkdownTable.number(metric.ratio(figures, row.oracle()), 3));
-            }
-            fields.add(String.join(" / ", ratios));
-          });
-      table.row(fields);
+  private void random(List<Contender> contenders) throws IOException {
+    if (seed == null) {
+      throw refusal("the random set needs --seed");
     }
-    out.println(table);
+    compare(
+        "random", "Random, seed " + seed, RandomScenarios.draw(seed, count), contenders);
   }
 
-  private void goodput(List<NamedSets.GoodputCell> cells, List<Contender> contenders) {
-    out.printf("## Goodput: %d cells%n%n", cells.size());
-    List<String> titles = new ArrayList<>(List.of("share of capacity, median (worst) of 14"));
-    contenders.forEach(contender -> titles.add(contender.name()));
-    MarkdownTable summary = new MarkdownTable(titles);
-    List<String> cellTitles = new ArrayList<>(titles);
-    cellTitles.set(0, "cell");
-    MarkdownTable every = new MarkdownTable(cellTitles);
-    Map<String, List<double[]>> rows = new LinkedHashMap<>();
-    for (NamedSets.GoodputCell cell : cells) {
-      double[] shares =
-          contenders.stream()
-              .mapToDouble(contender -> contender.run(cell.cell()).good() / cell.capacity())
-              .toArray();
-      String arrivals = (cell.bursts() ? "bursts" : "poisson") + " " + cell.load();
-      rows.computeIfAbsent(arrivals, _ -> new ArrayList<>()).add(shares);
-      List<String> fields = new ArrayList<>();
-      fields.add("%s %s %s".formatted(arrivals, cell.curve(), cell.cell().name()));
-      for (double share : shares) {
-        fields.add(MarkdownTable.number(share, 3));
+  private void compare(
+      String set, String title, List<Cell> cells, List<Contender> contenders)
+      throws IOException {
+    report(set, title, Comparison.run(chosen(cells), contenders));
+  }
+
+  private void concurrency(WiderSets wider, List<Contender> contenders) throws IOException {
+    List<Contender> all = new ArrayList<>(contenders);
+    all.addAll(Contender.concurrencies());
+    report(
+        "concurrency",
+        "Four runners; the oracle is the best number of batches at once",
+        Comparison.run(chosen(wider.concurrency()), all, Contender.concurrencies()));
+  }
+
+  private List<Cell> chosen(List<Cell> cells) {
+    return only.isEmpty() ? cells : only.stream().map(cells::get).toList();
+  }
+
+  private void report(String set, String title, Comparison comparison) throws IOException {
+    ComparisonReport report = new ComparisonReport(comparison);
+    print(
+        "%s: %d cells".formatted(title, comparison.rows().size()),
+        report.summary(),
+        report.cells());
+    if (plots != null) {
+      for (Metric metric : Metric.values()) {
+        new Plots(plots).distribution(set, comparison, metric);
       }
-      every.row(fields);
     }
-    rows.forEach((arrivals, shares) -> {
-      List<String> fields = new ArrayList<>(List.of(arrivals));
-      for (int i = 0; i < contenders.size(); i++) {
-        int index = i;
-        double[] sorted = shares.stream().mapToDouble(row -> row[index]).sorted().toArray();
-        fields.add(
-            "%s (%s)"
-                .formatted(
-                    MarkdownTable.number(sorted[sorted.length / 2], 2),
-                    MarkdownTable.number(sorted[0], 2)));
+  }
+
+  private void changes(List<Contender> contenders) {
+    MarkdownTable table =
+        ComparisonReport.table(
+            "mean latency to the best fixed setting, 50 batches after", contenders);
+    for (Change change : Change.all()) {
+      List<String> fields = new ArrayList<>(List.of(change.name()));
+      for (Contender contender : contenders) {
+        fields.add(MarkdownTable.number(change.ratioAfter(50, contender), 3));
       }
-      summary.row(fields);
-    });
-    out.println(summary);
-    if (printCells) {
-      out.println(every);
+      table.row(fields);
+    }
+    print("Changes", table.toString(), "");
+  }
+
+  private void print(String title, String summary, String cells) {
+    out.printf("## %s%n%n%s%n", title, summary);
+    if (printCells && !cells.isEmpty()) {
+      out.println(cells);
     }
   }
 }
