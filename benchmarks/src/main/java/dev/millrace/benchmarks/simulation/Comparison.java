@@ -52,8 +52,7 @@ record Comparison(List<Contender> contenders, List<Row> rows) {
   }
 
   /** Runs all, with the best of those settings as the oracle. */
-  static Comparison run(
-      List<Cell> cells, List<Contender> contenders, List<Contender> settings) {
+  static Comparison run(List<Cell> cells, List<Contender> contenders, List<Contender> settings) {
     List<Row> rows = new ArrayList<>();
     for (Cell cell : cells) {
       rows.add(

@@ -2,7 +2,6 @@ package dev.millrace.benchmarks.simulation;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /** Lines through points, as SVG. */
 final class LinePlot {
@@ -23,7 +22,29 @@ final class LinePlot {
   private final List<Series> lines = new ArrayList<>();
 
   /** Points from left to right; those that are not finite are left out. */
-  private record Series(String name, double[] x, double[] y) {}
+  private static final class Series {
+    private final String name;
+    private final double[] x;
+    private final double[] y;
+
+    Series(String name, double[] x, double[] y) {
+      this.name = name;
+      this.x = x.clone();
+      this.y = y.clone();
+    }
+
+    String points(Range horizontal, Range vertical) {
+      StringBuilder points = new StringBuilder();
+      for (int i = 0; i < x.length; i++) {
+        if (Double.isFinite(y[i])) {
+          points
+              .append(points.isEmpty() ? "" : " ")
+              .append(point(LinePlot.x(horizontal, x[i]), LinePlot.y(vertical, y[i])));
+        }
+      }
+      return points.toString();
+    }
+  }
 
   /**
    * @param logarithmic whether the ordinate is
@@ -36,7 +57,7 @@ final class LinePlot {
   }
 
   void line(String name, double[] x, double[] y) {
-    lines.add(new Series(name, x.clone(), y.clone()));
+    lines.add(new Series(name, x, y));
   }
 
   String svg() {
@@ -51,88 +72,59 @@ final class LinePlot {
       }
     }
     StringBuilder svg = new StringBuilder();
-    append(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\""
-            + " font-size=\"12\">",
-        WIDTH,
-        HEIGHT);
-    append(svg, "<rect width=\"%d\" height=\"%d\" fill=\"white\"/>", WIDTH, HEIGHT);
-    append(svg, "<text x=\"%d\" y=\"24\" font-size=\"15\">%s</text>", LEFT, escaped(title));
+    svg.append(
+        """
+        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" font-family="sans-serif" \
+        font-size="12">
+        <rect width="100%%" height="100%%" fill="white"/>
+        """
+            .formatted(WIDTH, HEIGHT));
+    text(svg, LEFT, 24, "start", title);
+    text(svg, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 12, "middle", abscissa);
+    svg.append("<g transform=\"translate(16 %s) rotate(-90)\">\n".formatted(HEIGHT / 2));
+    text(svg, 0, 0, "middle", ordinate);
+    svg.append("</g>\n");
     for (double tick : horizontal.ticks()) {
       double x = x(horizontal, tick);
-      grid(svg, x, TOP, x, HEIGHT - BOTTOM);
-      append(
-          svg,
-          "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>",
-          x,
-          HEIGHT - BOTTOM + 18,
-          label(tick));
+      path(svg, "#ddd", 1, point(x, TOP) + " " + point(x, HEIGHT - BOTTOM));
+      text(svg, x, HEIGHT - BOTTOM + 18, "middle", label(tick));
     }
     for (double tick : vertical.ticks()) {
       double y = y(vertical, tick);
-      grid(svg, LEFT, y, WIDTH - RIGHT, y);
-      append(
-          svg,
-          "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
-          LEFT - 6,
-          y + 4,
-          label(tick));
+      path(svg, "#ddd", 1, point(LEFT, y) + " " + point(WIDTH - RIGHT, y));
+      text(svg, LEFT - 6, y + 4, "end", label(tick));
     }
-    append(
-        svg,
-        "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>",
-        (LEFT + WIDTH - RIGHT) / 2,
-        HEIGHT - 12,
-        escaped(abscissa));
-    append(
-        svg,
-        "<text transform=\"translate(16 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>",
-        (TOP + HEIGHT - BOTTOM) / 2,
-        escaped(ordinate));
     for (int i = 0; i < lines.size(); i++) {
-      draw(svg, lines.get(i), COLOURS[i % COLOURS.length], i, horizontal, vertical);
+      Series line = lines.get(i);
+      String colour = COLOURS[i % COLOURS.length];
+      path(svg, colour, 2, line.points(horizontal, vertical));
+      int y = TOP + 12 + 18 * i;
+      int x = WIDTH - RIGHT + 10;
+      path(svg, colour, 2, point(x, y - 4) + " " + point(x + 18, y - 4));
+      text(svg, x + 24, y, "start", line.name);
     }
     return svg.append("</svg>\n").toString();
   }
 
-  private static void draw(
-      StringBuilder svg, Series line, String colour, int index, Range horizontal, Range vertical) {
-    StringBuilder points = new StringBuilder();
-    for (int i = 0; i < line.x.length; i++) {
-      if (Double.isFinite(line.y[i])) {
-        points.append(
-            String.format(
-                Locale.ROOT,
-                "%.1f,%.1f ",
-                x(horizontal, line.x[i]),
-                y(vertical, line.y[i])));
-      }
-    }
-    append(
-        svg,
-        "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"%s\"/>",
-        colour,
-        points.toString().strip());
-    int y = TOP + 12 + 18 * index;
-    append(
-        svg,
-        "<path d=\"M%d %d h18\" stroke=\"%s\" stroke-width=\"2\"/>",
-        WIDTH - RIGHT + 10,
-        y - 4,
-        colour);
-    append(
-        svg, "<text x=\"%d\" y=\"%d\">%s</text>", WIDTH - RIGHT + 34, y, escaped(line.name));
+  private static void path(StringBuilder svg, String colour, int width, String points) {
+    svg.append(
+        "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" points=\"%s\"/>\n"
+            .formatted(colour, width, points));
   }
 
-  private static void grid(StringBuilder svg, double x1, double y1, double x2, double y2) {
-    append(
-        svg,
-        "<path d=\"M%.1f %.1f L%.1f %.1f\" stroke=\"#ddd\"/>",
-        x1,
-        y1,
-        x2,
-        y2);
+  private static void text(StringBuilder svg, double x, double y, String anchor, String text) {
+    String escaped = text.replace("&", "&amp;").replace("<", "&lt;");
+    svg.append(
+        "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\">%s</text>\n"
+            .formatted(tenths(x), tenths(y), anchor, escaped));
+  }
+
+  private static String point(double x, double y) {
+    return tenths(x) + "," + tenths(y);
+  }
+
+  private static String tenths(double value) {
+    return Double.toString(Math.rint(value * 10) / 10);
   }
 
   private static double x(Range range, double value) {
@@ -145,17 +137,7 @@ final class LinePlot {
 
   private static String label(double value) {
     double rounded = Math.rint(value * 1e6) / 1e6;
-    return rounded == Math.rint(rounded)
-        ? String.format(Locale.ROOT, "%.0f", rounded)
-        : Double.toString(rounded);
-  }
-
-  private static String escaped(String text) {
-    return text.replace("&", "&amp;").replace("<", "&lt;");
-  }
-
-  private static void append(StringBuilder svg, String format, Object... arguments) {
-    svg.append(String.format(Locale.ROOT, format, arguments)).append('\n');
+    return rounded == Math.rint(rounded) ? Long.toString((long) rounded) : Double.toString(rounded);
   }
 
   /** What an axis covers. */
@@ -189,9 +171,7 @@ final class LinePlot {
         return ticks;
       }
       if (logarithmic) {
-        for (double power = Math.pow(10, Math.floor(Math.log10(low)));
-            power <= high;
-            power *= 10) {
+        for (double power = Math.pow(10, Math.floor(Math.log10(low))); power <= high; power *= 10) {
           for (int factor : new int[] {1, 2, 5}) {
             if (factor * power >= low && factor * power <= high) {
               ticks.add(factor * power);

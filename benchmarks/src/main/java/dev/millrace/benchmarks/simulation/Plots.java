@@ -30,8 +30,7 @@ final class Plots {
   /** Latency by load and throughput by clients, on that curve. */
   void loads(NamedCurve curve, List<Contender> contenders, double seconds) throws IOException {
     double rate = Workload.CAP / curve.curve().millis(Workload.CAP);
-    LinePlot mean =
-        new LinePlot(curve + ", Poisson: mean latency", "load", "milliseconds", true);
+    LinePlot mean = new LinePlot(curve + ", Poisson: mean latency", "load", "milliseconds", true);
     LinePlot tail =
         new LinePlot(curve + ", Poisson: 99th percentile", "load", "milliseconds", true);
     LinePlot throughput =
@@ -48,8 +47,7 @@ final class Plots {
           Arrays.stream(CLIENTS).asDoubleStream().toArray(),
           Arrays.stream(CLIENTS)
               .mapToDouble(
-                  clients ->
-                      run(curve, NamedSets.closedLoop(clients), contender, seconds).rate())
+                  clients -> run(curve, NamedSets.closedLoop(clients), contender, seconds).rate())
               .toArray());
     }
     write("mean-" + curve, mean);

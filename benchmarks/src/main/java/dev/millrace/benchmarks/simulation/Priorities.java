@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.function.Predicate;
 
 /**
- * One request in five is of the first class, and all have deadlines of ten times what one row takes:
- * what each class gets, at loads below and above the capacity.
+ * One request in five is of the first class, and all have deadlines of ten times what one row
+ * takes: what each class gets, at loads below and above the capacity.
  */
 final class Priorities {
   private static final double[] LOADS = {.5, .9, 1.5};
@@ -71,8 +71,7 @@ final class Priorities {
       answered.answers().stream()
           .filter(ofClass)
           .forEach(answer -> latencies.add(answer.nanos() - answer.acceptedNanos()));
-      long inTime =
-          answered.answers().stream().filter(ofClass.and(Answer::inTime)).count();
+      long inTime = answered.answers().stream().filter(ofClass.and(Answer::inTime)).count();
       double all = (double) (latencies.count() + lost[priority]);
       return "%s (%s)"
           .formatted(

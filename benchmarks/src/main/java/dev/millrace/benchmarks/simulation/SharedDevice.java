@@ -50,8 +50,7 @@ final class SharedDevice {
 
   /** Runs every contender under every arbiter. */
   static String report(List<Contender> contenders) {
-    MarkdownTable table =
-        ComparisonReport.table("models: share of the device, p99 ms", contenders);
+    MarkdownTable table = ComparisonReport.table("models: share of the device, p99 ms", contenders);
     row(table, contenders, "fast and slow, in turn", twoCrowds(), DeviceArbiter::roundRobin);
     row(table, contenders, "fast and slow, 1:1", twoCrowds(), () -> new FairQueueing(1, 1));
     row(table, contenders, "fast and slow, 3:1", twoCrowds(), () -> new FairQueueing(3, 1));

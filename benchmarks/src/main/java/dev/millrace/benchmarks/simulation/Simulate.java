@@ -147,12 +147,10 @@ public final class Simulate implements Callable<Integer> {
     if (seed == null) {
       throw refusal("the random set needs --seed");
     }
-    compare(
-        "random", "Random, seed " + seed, RandomScenarios.draw(seed, count), contenders);
+    compare("random", "Random, seed " + seed, RandomScenarios.draw(seed, count), contenders);
   }
 
-  private void compare(
-      String set, String title, List<Cell> cells, List<Contender> contenders)
+  private void compare(String set, String title, List<Cell> cells, List<Contender> contenders)
       throws IOException {
     report(set, title, Comparison.run(chosen(cells), contenders));
   }

@@ -17,6 +17,8 @@ final class WiderSets {
   /** Lengths of sequences, in tokens. */
   static final long[] LENGTHS = {16, 32, 64, 128, 256};
 
+  private static final int[] SHORT_MORE_OFTEN = {0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4};
+
   private static final long[] FOUR_SHAPES = {1, 1, 1, 1};
 
   private final double seconds;
@@ -87,9 +89,7 @@ final class WiderSets {
                 Labelled.shapes(
                     Arrivals.poisson(rate),
                     LENGTHS,
-                    (request, random) ->
-                        request.shape =
-                            Math.min(random.nextInt(5), random.nextInt(5))));
+                    (request, random) -> request.shape = SHORT_MORE_OFTEN[random.nextInt(15)]));
         cells.add(
             cell(
                 "2 ms + %s ms a token".formatted(each),
@@ -151,8 +151,7 @@ final class WiderSets {
           cells.add(concurrent(curve, overlap, "load " + load, Arrivals.poisson(load * rate)));
         }
         for (int clients : new int[] {2, 16, 64}) {
-          cells.add(
-              concurrent(curve, overlap, "N=" + clients, NamedSets.closedLoop(clients)));
+          cells.add(concurrent(curve, overlap, "N=" + clients, NamedSets.closedLoop(clients)));
         }
       }
     }
@@ -197,8 +196,6 @@ final class WiderSets {
 
   private Cell cell(String group, String name, Workload workload) {
     return new Cell(
-        group,
-        name,
-        List.of(Scenario.of(name, workload, seconds, SEED).withRowLimit(ROW_LIMIT)));
+        group, name, List.of(Scenario.of(name, workload, seconds, SEED).withRowLimit(ROW_LIMIT)));
   }
 }
