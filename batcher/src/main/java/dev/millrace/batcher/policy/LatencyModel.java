@@ -22,7 +22,7 @@ final class LatencyModel {
    * until the line rules.
    *
    * Prediction. The line times a ratio: at a sampled size its own mean over the line, drawn towards
-   * 1 while it has few samples; between sampled sizes the ratio is interpolated, beyond them it is the last.
+   * 1 by as much as noise is larger than what sizes differ from the line anyway (empirical Bayes); between sampled sizes the ratio is interpolated, beyond them it is the last.
    * So a knee or a power law is followed where it was seen. Then neighbours that descend are pooled
    * (isotonic regression): a larger batch never takes less time. If batches are padded, every size
    * is the padded one.
@@ -44,6 +44,9 @@ final class LatencyModel {
   private static final int OFF_IN_A_ROW = 3;
   private static final double LARGEST_SHIFT = 4;
   private static final double UNSEEN_WEIGHT = 1;
+  private static final double DEVIATION_TO_VARIANCE = 1.57; // of a normal distribution, pi/2
+  private static final double LEAST_DOUBT = 0.05;
+  private static final double MOST_DOUBT = 2;
   private static final double PRIOR_WEIGHT = 0.02;
   private static final double UNKNOWN_SLOPE = 0.1;
   private static final double UNKNOWN_DEVIATION = 0.05;
@@ -297,7 +300,28 @@ final class LatencyModel {
     }
   }
 
+  /**
+   * The weight of the line against a size's own samples: the noise of one sample over how far sizes
+   * really are from the line, both as variances.
+   */
+  private double doubt() {
+    double noise = DEVIATION_TO_VARIANCE * relativeDeviation * relativeDeviation;
+    double misfit = 0;
+    int sizes = 0;
+    for (int i = 1; i < size.length; i++) {
+      if (weight[i] >= 2) {
+        double off = mean[i] / line(size[i]) - 1;
+        misfit += off * off - noise / weight[i];
+        sizes++;
+      }
+    }
+    return sizes < 3
+        ? 1
+        : Math.clamp(noise * sizes / Math.max(misfit, 1e-12), LEAST_DOUBT, MOST_DOUBT);
+  }
+
   private void fillRatios() {
+    double doubt = doubt();
     int previous = 0;
     double previousRatio = 1;
     for (int i = 1; i <= size.length; i++) {
@@ -306,7 +330,6 @@ final class LatencyModel {
       }
       double ratio = previousRatio;
       if (i < size.length) {
-        double doubt = 1 / weight[i];
         ratio = (weight[i] * mean[i] / line(size[i]) + doubt) / (weight[i] + doubt);
         if (previous == 0) {
           previousRatio = ratio;
