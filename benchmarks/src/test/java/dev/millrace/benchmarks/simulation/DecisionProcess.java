@@ -40,8 +40,25 @@ final class DecisionProcess {
     }
   }
 
-  /** By waiting rows: the size to serve, 0 to wait. */
-  record Solution(int[] actions, double meanMillis) {}
+  /** A policy and its mean latency. */
+  static final class Solution {
+    private final int[] actions;
+    private final double meanMillis;
+
+    private Solution(int[] actions, double meanMillis) {
+      this.actions = actions;
+      this.meanMillis = meanMillis;
+    }
+
+    /** The size to serve when so many rows wait, 0 to wait for one more. */
+    int action(int waiting) {
+      return actions[Math.min(waiting, actions.length - 1)];
+    }
+
+    double meanMillis() {
+      return meanMillis;
+    }
+  }
 
   /** Takes everything, up to the cap. */
   Solution takeAll() {
@@ -54,7 +71,7 @@ final class DecisionProcess {
 
   /** The best that there is. */
   Solution optimum() {
-    int[] actions = takeAll().actions();
+    int[] actions = takeAll().actions;
     while (true) {
       double[] values = values(actions);
       int[] better = new int[states];

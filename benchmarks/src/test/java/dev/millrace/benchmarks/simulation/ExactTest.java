@@ -3,10 +3,11 @@ package dev.millrace.benchmarks.simulation;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.BatchPolicy.Decision;
+import dev.millrace.batcher.policy.BatchPolicy.Hold;
+import dev.millrace.batcher.policy.BatchPolicy.Run;
 import dev.millrace.batcher.policy.DispatchReason;
 import dev.millrace.batcher.policy.FixedPolicy;
-import dev.millrace.batcher.policy.QueueView;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,15 +28,11 @@ class ExactTest {
     return Simulation.run(scenario, policy).meanMillis();
   }
 
-  /** Serves what a table says for so many rows; 0 waits for one more. */
-  private record Table(int[] actions) implements BatchPolicy {
-    @Override
-    public Decision decide(QueueView queue, Trigger trigger, long nowNanos) {
-      int waiting = Math.min(queue.rows(), actions.length - 1);
-      return actions[waiting] == 0
-          ? new Hold(Long.MAX_VALUE - 1, waiting + 1)
-          : new Run(0, actions[waiting], DispatchReason.SQRT);
-    }
+  private static Decision decide(DecisionProcess.Solution solution, int waiting) {
+    int action = solution.action(waiting);
+    return action == 0
+        ? new Hold(Long.MAX_VALUE - 1, waiting + 1)
+        : new Run(0, action, DispatchReason.SQRT);
   }
 
   @ParameterizedTest
@@ -50,7 +47,12 @@ class ExactTest {
     assertThat(best.meanMillis()).isLessThanOrEqualTo(all.meanMillis() * (1 + 1e-9));
     assertThat(simulated(curve, perMilli, (workload, warmUp) -> new FixedPolicy(Workload.CAP, 0)))
         .isCloseTo(all.meanMillis(), within(0.02 * all.meanMillis()));
-    assertThat(simulated(curve, perMilli, (workload, warmUp) -> new Table(best.actions())))
+    assertThat(
+            simulated(
+                curve,
+                perMilli,
+                (workload, warmUp) ->
+                    (queue, trigger, nowNanos) -> decide(best, queue.rows())))
         .isCloseTo(best.meanMillis(), within(0.02 * best.meanMillis()));
   }
 
