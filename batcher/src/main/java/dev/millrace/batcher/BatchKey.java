@@ -63,6 +63,19 @@ final class BatchKey {
     return true;
   }
 
+  /** Elements of one row of all inputs together. */
+  long rowElements() {
+    long sum = 0;
+    for (Shape shape : shapes) {
+      long elements = 1;
+      for (int d = 1; d < shape.rank(); d++) {
+        elements *= shape.dim(d);
+      }
+      sum += elements;
+    }
+    return sum;
+  }
+
   private boolean sameOutputs(List<String> outputs) {
     if (outputs.size() != requestedOutputs.size()) {
       return false;

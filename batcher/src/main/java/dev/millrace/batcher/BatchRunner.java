@@ -7,9 +7,11 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
+import dev.millrace.batcher.policy.DispatchReason;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.locks.Condition;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,27 +24,46 @@ import org.slf4j.LoggerFactory;
  * halves, so one guilty request among n costs at most 2 log2 n further runs and no other request
  * its answer.
  */
-final class BatchRunner implements Runnable {
+final class BatchRunner {
   private static final Logger log = LoggerFactory.getLogger(BatchRunner.class);
 
-  /** Signalled, under the batcher's lock, when there may be something to take. */
-  final Condition wake;
+  /** What a runner is about. Whoever wakes one wins a compare-and-set away from its mode. */
+  enum Mode {
+    /** It takes or runs a batch. */
+    WORKING,
+    /** Nothing is there for it. */
+    IDLE,
+    /** As many batches run as may. */
+    CAPPED,
+    /** It lets a batch grow. */
+    HOLDING
+  }
 
-  /** Whether it is among the idle runners; guarded by the batcher's lock. */
-  boolean idle;
+  final AtomicReference<Mode> mode = new AtomicReference<>(Mode.WORKING);
 
   /** What it took; filled and emptied by {@link Dispatcher#next} on this thread. */
   final List<Part> parts = new ArrayList<>();
 
   /** Requests that were over before they were taken; filled and emptied alike. */
-  final List<Request> dropped = new ArrayList<>();
+  final List<Request> over = new ArrayList<>();
+
+  /** Requests that the policy gave up; filled and emptied alike. */
+  final List<Request> sacrificed = new ArrayList<>();
+
+  /** Its place on a device that is shared. */
+  final DeviceArbiter.Place place = new DeviceArbiter.Place();
+
+  /** Of the batch that was taken last: its shape, rows, reason and time. */
+  int shape;
+
+  int rows;
+  DispatchReason reason = DispatchReason.DRAIN;
+  long startedNanos;
 
   /** Rows of the batch that was taken last; 0 if it did not run well as a whole. */
   int completedRows;
 
-  /** Time that it took in the predictor. */
-  long completedNanos;
-
+  private final Thread thread;
   private final Dispatcher dispatcher;
   private final Predictor predictor;
   private final BatchListener listener;
@@ -50,19 +71,41 @@ final class BatchRunner implements Runnable {
   private long computeNanos;
 
   /**
+   * @param threadName of its thread, which {@link #start} starts
    * @param predictor taken over
    * @param listener must not throw
    */
-  BatchRunner(Dispatcher dispatcher, Predictor predictor, BatchListener listener, Ticker ticker) {
+  BatchRunner(
+      String threadName,
+      Dispatcher dispatcher,
+      Predictor predictor,
+      BatchListener listener,
+      Ticker ticker) {
     this.dispatcher = dispatcher;
     this.predictor = predictor;
     this.listener = listener;
     this.ticker = ticker;
-    this.wake = dispatcher.newCondition();
+    this.thread = Thread.ofPlatform().name(threadName).daemon().unstarted(this::run);
   }
 
-  @Override
-  public void run() {
+  void start() {
+    thread.start();
+  }
+
+  Thread thread() {
+    return thread;
+  }
+
+  /** Sets the runner to work if it is in that mode. From any thread. */
+  boolean wake(Mode from) {
+    if (mode.get() != from || !mode.compareAndSet(from, Mode.WORKING)) {
+      return false;
+    }
+    LockSupport.unpark(thread);
+    return true;
+  }
+
+  private void run() {
     boolean more = true;
     while (more) {
       more = runNext();
@@ -80,15 +123,13 @@ final class BatchRunner implements Runnable {
       if (!dispatcher.next(this)) {
         return false;
       }
-      dropped.forEach(dispatcher::answerDropped);
-      for (Part part : parts) {
-        if (part.from == 0) {
-          listener.requestStarted(part.request.reply.queueNanos());
-        }
-      }
+      over.forEach(dispatcher::expire);
+      sacrificed.forEach(dispatcher::sacrifice);
       completedRows = 0;
-      completedNanos = 0;
-      run(parts);
+      if (!parts.isEmpty()) {
+        tellStarted();
+        run(parts);
+      }
     } catch (Throwable e) {
       // Not the predictor's: no memory to split the outputs, for one. The thread has to go on.
       log.error("a batch of model '{}' failed around the predictor", dispatcher.name(), e);
@@ -101,26 +142,36 @@ final class BatchRunner implements Runnable {
     return true;
   }
 
+  private void tellStarted() {
+    for (Part part : parts) {
+      if (part.from == 0) {
+        long queueNanos = startedNanos - part.request.acceptedNanos;
+        part.request.reply.queued(queueNanos);
+        listener.requestStarted(queueNanos);
+      }
+    }
+    listener.batchStarted(reason, parts.size(), rows);
+  }
+
   private void run(List<Part> candidates) {
     List<Part> batch = withoutAnswered(candidates);
     if (batch.isEmpty()) {
       return;
     }
-    int rows = rows(batch);
+    int batchRows = rows(batch);
     TensorMap outputs;
     try {
       outputs = predict(batch);
     } catch (Throwable e) {
-      listener.batchFailed(batch.size(), rows);
+      listener.batchFailed(batch.size(), batchRows);
       isolate(batch, e);
       return;
     }
     if (batch.size() == parts.size()) {
-      completedRows = rows;
-      completedNanos = computeNanos;
+      completedRows = batchRows;
     }
-    listener.batchCompleted(batch.size(), rows, computeNanos);
-    answer(batch, rows, outputs);
+    listener.batchCompleted(batch.size(), batchRows, computeNanos);
+    answer(batch, batchRows, outputs);
   }
 
   private static List<Part> withoutAnswered(List<Part> candidates) {
@@ -180,14 +231,14 @@ final class BatchRunner implements Runnable {
     run(batch.subList(middle, batch.size()));
   }
 
-  private void answer(List<Part> batch, int rows, TensorMap outputs) {
+  private void answer(List<Part> batch, int batchRows, TensorMap outputs) {
     long nanos = computeNanos;
     Part only = batch.size() == 1 ? batch.getFirst() : null;
     if (only != null && only.isWhole() && (only.request.alone || !dispatcher.isMerging())) {
       only.succeed(outputs, nanos);
       return;
     }
-    String obstacle = Rows.whyNotSplittable(outputs, rows);
+    String obstacle = Rows.whyNotSplittable(outputs, batchRows);
     if (obstacle != null) {
       dispatcher.stopMerging(obstacle);
       answerUnsplit(batch, only, outputs, obstacle);

@@ -7,8 +7,10 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
+import dev.millrace.batcher.policy.BatchPolicy;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Merges the requests for one model into batches: a free runner takes what waits, so batches grow
@@ -23,11 +25,15 @@ import java.util.List;
  * run answers earlier, and the inputs are closed when the run has ended.
  */
 public final class Batcher implements AutoCloseable {
+  /** The largest number that a priority can be. */
+  public static final int LOWEST_PRIORITY = 1_000;
+
   private final BatcherConfig config;
   private final BatchListener listener;
   private final Ticker ticker;
   private final Dispatcher dispatcher;
-  private final List<Thread> runners = new ArrayList<>();
+  private final Admission admission;
+  private final List<BatchRunner> runners = new ArrayList<>();
 
   /** The key of the latest request; a stale one costs an allocation, so it needs no fence. */
   private BatchKey recentKey = BatchKey.none();
@@ -38,14 +44,13 @@ public final class Batcher implements AutoCloseable {
     this.listener = listener;
     this.ticker = ticker;
     this.dispatcher = dispatcher;
+    this.admission = new Admission(dispatcher);
   }
 
   /**
-   * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
-   * takes the predictors over and closes them when it has drained.
+   * Starts a batcher whose model has its device for itself.
    *
-   * @param name of the model, for messages and thread names
-   * @param predictors at least one
+   * @see #start(String, BatcherConfig, List, BatchPolicy, BatchListener, Ticker, DeviceArbiter.Share)
    */
   public static Batcher start(
       String name,
@@ -54,22 +59,45 @@ public final class Batcher implements AutoCloseable {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker) {
+    return start(name, config, predictors, policy, listener, ticker, null);
+  }
+
+  /**
+   * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
+   * takes the predictors over and closes them when it has drained.
+   *
+   * @param name of the model, for messages and thread names
+   * @param predictors at least one
+   * @param device what the model may use of a device that it shares; stays the caller's, who closes
+   *     it after the batcher
+   */
+  public static Batcher start(
+      String name,
+      BatcherConfig config,
+      List<? extends Predictor> predictors,
+      BatchPolicy policy,
+      BatchListener listener,
+      Ticker ticker,
+      DeviceArbiter.@Nullable Share device) {
     if (predictors.isEmpty()) {
       throw new IllegalArgumentException("a batcher needs a predictor");
     }
     BatchListener logging = new LoggingListener(listener);
-    Dispatcher dispatcher =
-        new Dispatcher(name, config, policy, logging, ticker, predictors.size());
+    Dispatcher dispatcher = new Dispatcher(name, config, policy, logging, ticker, device);
     Batcher batcher = new Batcher(config, logging, ticker, dispatcher);
     for (Predictor predictor : predictors) {
-      batcher.runners.add(
-          Thread.ofPlatform()
-              .name("%s-runner-%d".formatted(name, batcher.runners.size()))
-              .daemon()
-              .unstarted(new BatchRunner(dispatcher, predictor, logging, ticker)));
+      String threadName = "%s-runner-%d".formatted(name, batcher.runners.size());
+      BatchRunner runner = new BatchRunner(threadName, dispatcher, predictor, logging, ticker);
+      batcher.runners.add(runner);
+      dispatcher.add(runner);
     }
-    batcher.runners.forEach(Thread::start);
+    batcher.runners.forEach(BatchRunner::start);
     return batcher;
+  }
+
+  /** Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}. */
+  public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
+    return submit(inputs, requestedOutputs, deadline, 0);
   }
 
   /**
@@ -78,19 +106,31 @@ public final class Batcher implements AutoCloseable {
    *
    * @param inputs agreeing in dimension 0, if the batcher merges; checked against the model before
    * @param requestedOutputs names of the outputs to compute; empty for all
+   * @param priority 0 to {@value #LOWEST_PRIORITY}; those of a smaller number are served first, but
+   *     a request that has waited for a second longer goes before one of the next better priority
    * @throws InferenceException RESOURCE_EXHAUSTED with a time to come back if the queue is full,
-   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE while closing, INVALID_ARGUMENT if the
+   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would be
+   *     late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if the
    *     inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
    *     cannot be joined
    */
-  public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
+  public Reply submit(
+      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority) {
     long now = ticker.nanos();
     if (deadline.isExpired(now)) {
       listener.requestShed(ShedReason.DEADLINE);
       throw new InferenceException(
           ErrorCode.DEADLINE_EXCEEDED, "the deadline had passed when the request came");
     }
-    Request request = request(inputs, List.copyOf(requestedOutputs), deadline, now);
+    if (admission.isHopeless(deadline, now)) {
+      listener.requestShed(ShedReason.OVERLOAD);
+      throw InferenceException.unavailable(
+          "model '%s' has too many requests waiting to answer this one in time"
+              .formatted(dispatcher.name()),
+          dispatcher.retryAfter());
+    }
+    Request request =
+        request(inputs, List.copyOf(requestedOutputs), deadline, checked(priority), now);
     ShedReason refusal = dispatcher.offer(request);
     if (refusal != null) {
       listener.requestShed(refusal);
@@ -104,8 +144,16 @@ public final class Batcher implements AutoCloseable {
     return request.reply;
   }
 
+  private static int checked(int priority) {
+    if (priority < 0 || priority > LOWEST_PRIORITY) {
+      throw InferenceException.invalidArgument(
+          "priority must be 0 to %d, got %d".formatted(LOWEST_PRIORITY, priority));
+    }
+    return priority;
+  }
+
   private Request request(
-      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, long now) {
+      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority, long now) {
     int max = config.maxBatchSize();
     boolean counted = max > 0 && !inputs.isEmpty();
     int rows = counted ? rows(inputs, max) : 1;
@@ -118,7 +166,7 @@ public final class Batcher implements AutoCloseable {
     BatchKey key = counted ? key(inputs, requestedOutputs) : BatchKey.none();
     boolean alone = !counted || rows == 0;
     return new Request(
-        dispatcher, key, inputs, requestedOutputs, deadline, now, rows, alone, oversized);
+        dispatcher, key, inputs, requestedOutputs, deadline, priority, now, rows, alone, oversized);
   }
 
   private static int rows(TensorMap inputs, int max) {
@@ -158,17 +206,17 @@ public final class Batcher implements AutoCloseable {
 
   /** Requests that wait. */
   public int queuedRequests() {
-    return dispatcher.queuedRequests();
+    return dispatcher.backlog().requests();
   }
 
   /** Rows that wait. */
   public int queuedRows() {
-    return dispatcher.queuedRows();
+    return dispatcher.backlog().rows();
   }
 
   /** Bytes of the inputs that wait. */
   public long queuedBytes() {
-    return dispatcher.queuedBytes();
+    return dispatcher.backlog().bytes();
   }
 
   /** Batches that run. */
@@ -190,11 +238,13 @@ public final class Batcher implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (runners.contains(Thread.currentThread()) || dispatcher.isTimerThread()) {
-      throw new IllegalStateException("a batcher cannot be closed by one of its own threads");
+    for (BatchRunner runner : runners) {
+      if (runner.thread() == Thread.currentThread() || dispatcher.isTimerThread()) {
+        throw new IllegalStateException("a batcher cannot be closed by one of its own threads");
+      }
     }
     dispatcher.drain();
-    runners.forEach(Batcher::join);
+    runners.forEach(runner -> join(runner.thread()));
     dispatcher.stopTimer();
   }
 

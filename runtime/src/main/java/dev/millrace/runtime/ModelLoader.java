@@ -12,7 +12,7 @@ import dev.millrace.api.spi.TensorModel;
 import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
-import dev.millrace.batcher.GreedyPolicy;
+import dev.millrace.batcher.policy.GreedyPolicy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

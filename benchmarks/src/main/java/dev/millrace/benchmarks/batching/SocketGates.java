@@ -105,6 +105,9 @@ public final class SocketGates {
             for (ServedSetting setting : fixed) {
               best = Math.max(best, closed(server, setting.name(), clients, seconds).perSecond());
             }
+            if (best == 0) {
+              throw new IllegalStateException("no fixed setting is served");
+            }
             return closed(server, DEFAULT, clients, seconds).perSecond() / best;
           }
         });

@@ -7,19 +7,21 @@ import java.util.Locale;
 
 /**
  * Reads the answers of one HTTP/1.1 connection as cheaply as it can: of the head only the status
- * and the length, of the body nothing but how much came. Not thread-safe.
+ * and the lengths, of the body nothing but how much came. Not thread-safe.
  */
 final class AnswerReader {
   private static final int MAX_HEAD = 16 << 10;
   private static final int END_OF_HEAD = '\r' << 24 | '\n' << 16 | '\r' << 8 | '\n';
   private static final byte[] CONTENT_LENGTH = "\ncontent-length:".getBytes(ISO_8859_1);
+  private static final byte[] JSON_LENGTH =
+      "\ninference-header-content-length:".getBytes(ISO_8859_1);
 
   private final byte[] head = new byte[MAX_HEAD];
   private int headLength;
   private int lastFour;
   private boolean inBody;
   private int status;
-  private int length;
+  private int tensorBytes;
   private int left;
 
   /**
@@ -44,9 +46,9 @@ final class AnswerReader {
     return status;
   }
 
-  /** Bytes of the body of the answer read last. */
-  int length() {
-    return length;
+  /** Bytes of the tensors of the answer read last; of the body, if there is no JSON in front. */
+  int tensorBytes() {
+    return tensorBytes;
   }
 
   private boolean readHead(ByteBuf in) {
@@ -73,31 +75,43 @@ final class AnswerReader {
       throw notReadable();
     }
     status = number(9);
-    length = -1;
-    int last = headLength - CONTENT_LENGTH.length;
-    for (int i = 12; i < last && length < 0; i++) {
-      if (head[i] == '\n' && isContentLength(i)) {
-        int digits = i + CONTENT_LENGTH.length;
-        while (head[digits] == ' ') {
-          digits++;
+    int length = -1;
+    int json = 0;
+    for (int i = 12; i < headLength; i++) {
+      if (head[i] == '\n') {
+        if (isHeader(CONTENT_LENGTH, i)) {
+          length = value(i + CONTENT_LENGTH.length);
+        } else if (isHeader(JSON_LENGTH, i)) {
+          json = value(i + JSON_LENGTH.length);
         }
-        length = number(digits);
       }
     }
     if (length < 0) {
       throw notReadable();
     }
+    tensorBytes = length - json;
     left = length;
   }
 
-  private boolean isContentLength(int from) {
-    for (int i = 1; i < CONTENT_LENGTH.length; i++) {
+  private boolean isHeader(byte[] name, int from) {
+    if (from + name.length >= headLength) {
+      return false;
+    }
+    for (int i = 1; i < name.length; i++) {
       int letter = head[from + i];
-      if ((letter >= 'A' && letter <= 'Z' ? letter + 32 : letter) != CONTENT_LENGTH[i]) {
+      if ((letter >= 'A' && letter <= 'Z' ? letter + 32 : letter) != name[i]) {
         return false;
       }
     }
     return true;
+  }
+
+  private int value(int from) {
+    int digits = from;
+    while (head[digits] == ' ') {
+      digits++;
+    }
+    return number(digits);
   }
 
   private int number(int from) {

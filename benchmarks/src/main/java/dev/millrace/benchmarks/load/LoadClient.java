@@ -11,11 +11,12 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Asks a server over keep-alive HTTP/1.1 connections, one request at a time on each, in a closed or
  * an open loop. Made to be cheap, for it shares its CPUs with the server: one thread, a request
- * whose bytes are made once, answers of which only status and size are looked at.
+ * whose bytes are made once, answers of which only status and sizes are looked at.
  *
  * <p>Thread-safe. Several loads may run at once; they share the thread, and each one's {@link
  * LoadResult#clientCpuNanos} is that of all.
@@ -61,6 +62,6 @@ public final class LoadClient implements AutoCloseable {
 
   @Override
   public void close() {
-    group.shutdownGracefully(0, 5, java.util.concurrent.TimeUnit.SECONDS).syncUninterruptibly();
+    group.shutdownGracefully(0, 5, TimeUnit.SECONDS).syncUninterruptibly();
   }
 }

@@ -65,7 +65,7 @@ final class LoadConnection extends ChannelInboundHandlerAdapter {
             throw new IllegalStateException("an answer that nobody asked for");
           }
           busy = false;
-          run.answered(this, answer.status(), answer.length());
+          run.answered(this, answer.status(), answer.tensorBytes());
         }
       }
     } finally {

@@ -11,9 +11,9 @@ import org.HdrHistogram.Histogram;
  *
  * @param seconds that were measured
  * @param requests that were answered, or not: all that count
- * @param ok answered with status 200 and as many bytes as the others
+ * @param ok answered with status 200 and as many bytes of tensors as the others
  * @param inTime of these, answered before their time-out; all of them if there is none
- * @param statuses answers by HTTP status, 200 with too few or too many bytes among them
+ * @param statuses answers by HTTP status, those with a wrong size among them
  * @param lost requests whose connection broke
  * @param unanswered requests without an answer when the client stopped waiting
  * @param waited requests that were sent late because no connection was free

@@ -115,10 +115,10 @@ abstract sealed class LoadRun permits ClosedRun, OpenRun {
     }
   }
 
-  final void answered(LoadConnection connection, int status, int length) {
+  final void answered(LoadConnection connection, int status, int tensorBytes) {
     long now = elapsed();
     if (counts(connection.dueNanos(), now)) {
-      tally.answered(status, length, now - connection.dueNanos());
+      tally.answered(status, tensorBytes, now - connection.dueNanos());
     }
     free(connection, now);
     finishIfIdle();

@@ -18,7 +18,7 @@ final class Tally {
   private long lost;
   private long waited;
   private long lateSends;
-  private int expectedLength = -1;
+  private int expectedBytes = -1;
   private String failure = "";
 
   /**
@@ -35,17 +35,17 @@ final class Tally {
   }
 
   /** An answer came, so long after the request was due. */
-  void answered(int status, int length, long nanos) {
+  void answered(int status, int tensorBytes, long nanos) {
     requests++;
     statuses.merge(status, 1L, Long::sum);
     if (status != 200) {
       return;
     }
-    if (expectedLength < 0) {
-      expectedLength = length;
+    if (expectedBytes < 0) {
+      expectedBytes = tensorBytes;
     }
-    if (length != expectedLength) {
-      failed("an answer of %d bytes, others had %d".formatted(length, expectedLength));
+    if (tensorBytes != expectedBytes) {
+      failed("an answer with %d bytes of tensors, others had %d".formatted(tensorBytes, expectedBytes));
       return;
     }
     ok++;

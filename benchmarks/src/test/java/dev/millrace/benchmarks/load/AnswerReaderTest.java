@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 class AnswerReaderTest {
   private static final String TWO_ANSWERS =
-      "HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 5\r\n\r\nhello"
+      "HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 5\r\nInference-Header-Content-Length: 2\r\n\r\nhello"
           + "HTTP/1.1 503 Busy\r\ncontent-length:0\r\nretry-after: 1\r\n\r\n";
 
   @Test
@@ -19,10 +19,10 @@ class AnswerReaderTest {
     ByteBuf in = Unpooled.copiedBuffer(TWO_ANSWERS, ISO_8859_1);
     assertThat(reader.read(in)).isTrue();
     assertThat(reader.status()).isEqualTo(200);
-    assertThat(reader.length()).isEqualTo(5);
+    assertThat(reader.tensorBytes()).isEqualTo(3);
     assertThat(reader.read(in)).isTrue();
     assertThat(reader.status()).isEqualTo(503);
-    assertThat(reader.length()).isZero();
+    assertThat(reader.tensorBytes()).isZero();
     assertThat(in.isReadable()).isFalse();
   }
 
