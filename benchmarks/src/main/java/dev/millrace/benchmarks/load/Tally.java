@@ -45,7 +45,9 @@ final class Tally {
       expectedBytes = tensorBytes;
     }
     if (tensorBytes != expectedBytes) {
-      failed("an answer with %d bytes of tensors, others had %d".formatted(tensorBytes, expectedBytes));
+      failed(
+          "an answer with %d bytes of tensors, others had %d"
+              .formatted(tensorBytes, expectedBytes));
       return;
     }
     ok++;
