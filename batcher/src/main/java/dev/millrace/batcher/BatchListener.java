@@ -15,9 +15,10 @@ public interface BatchListener {
    *
    * @param reason why it was not smaller, larger or later
    * @param requests that share it
-   * @param rows that the model will see
+   * @param rows of them
+   * @param padRows that the batch is filled up with
    */
-  default void batchStarted(DispatchReason reason, int requests, int rows) {}
+  default void batchStarted(DispatchReason reason, int requests, int rows, int padRows) {}
 
   /**
    * The predictor returned.

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -63,26 +64,35 @@ final class BatchRunner {
   /** Rows of the batch that was taken last; 0 if it did not run well as a whole. */
   int completedRows;
 
+  /** How long halves of it ran again. */
+  long retryNanos;
+
+  private volatile boolean lost;
   private final Thread thread;
   private final Dispatcher dispatcher;
-  private final Predictor predictor;
+  private final Supplier<? extends Predictor> predictors;
+  private @Nullable Predictor predictor;
+  private final RowMerger merger;
   private final BatchListener listener;
   private final Ticker ticker;
   private long computeNanos;
 
   /**
    * @param threadName of its thread, which {@link #start} starts
-   * @param predictor taken over
+   * @param predictors asked once, on the thread; what it makes is taken over
+   * @param merger taken over
    * @param listener must not throw
    */
   BatchRunner(
       String threadName,
       Dispatcher dispatcher,
-      Predictor predictor,
+      Supplier<? extends Predictor> predictors,
+      RowMerger merger,
       BatchListener listener,
       Ticker ticker) {
     this.dispatcher = dispatcher;
-    this.predictor = predictor;
+    this.predictors = predictors;
+    this.merger = merger;
     this.listener = listener;
     this.ticker = ticker;
     this.thread = Thread.ofPlatform().name(threadName).daemon().unstarted(this::run);
@@ -96,25 +106,26 @@ final class BatchRunner {
     return thread;
   }
 
-  /** Sets the runner to work if it is in that mode. From any thread. */
-  boolean wake(Mode from) {
-    if (mode.get() != from || !mode.compareAndSet(from, Mode.WORKING)) {
-      return false;
-    }
-    LockSupport.unpark(thread);
-    return true;
+  /** Whether its run has not come back for so long that nothing is expected of it. */
+  boolean isLost() {
+    return lost;
+  }
+
+  /** Under the batcher's lock. */
+  void lose() {
+    lost = true;
   }
 
   private void run() {
-    boolean more = true;
-    while (more) {
-      more = runNext();
-    }
     try {
-      predictor.close();
+      Predictor own = predictors.get();
+      predictor = own;
+      while (runNext()) {}
+      own.close();
     } catch (Throwable e) {
-      log.warn("closing an instance of model '{}' failed", dispatcher.name(), e);
+      log.warn("an instance of model '{}' failed", dispatcher.name(), e);
     }
+    merger.close();
   }
 
   /** Takes and runs one batch; false if there is none to come. */
@@ -126,6 +137,7 @@ final class BatchRunner {
       over.forEach(dispatcher::expire);
       sacrificed.forEach(dispatcher::sacrifice);
       completedRows = 0;
+      retryNanos = 0;
       if (!parts.isEmpty()) {
         tellStarted();
         run(parts);
@@ -150,7 +162,7 @@ final class BatchRunner {
         listener.requestStarted(queueNanos);
       }
     }
-    listener.batchStarted(reason, parts.size(), rows);
+    listener.batchStarted(reason, parts.size(), rows, merger.paddedRows(rows) - rows);
   }
 
   private void run(List<Part> candidates) {
@@ -161,10 +173,10 @@ final class BatchRunner {
     int batchRows = rows(batch);
     TensorMap outputs;
     try {
-      outputs = predict(batch);
+      outputs = predict(batch, batchRows);
     } catch (Throwable e) {
       listener.batchFailed(batch.size(), batchRows);
-      isolate(batch, e);
+      isolate(batch, batchRows, e);
       return;
     }
     if (batch.size() == parts.size()) {
@@ -194,24 +206,26 @@ final class BatchRunner {
     return sum;
   }
 
-  private TensorMap predict(List<Part> batch) {
-    if (batch.size() == 1) {
+  private TensorMap predict(List<Part> batch, int batchRows) {
+    if (isUnchanged(batch, batchRows)) {
       return predict(batch, batch.getFirst().inputs());
     }
-    List<TensorMap> inputs = new ArrayList<>(batch.size());
-    for (Part part : batch) {
-      inputs.add(part.inputs());
-    }
-    try (TensorMap merged = Rows.concat(inputs)) {
+    try (TensorMap merged = merger.merge(batch, batchRows)) {
       return predict(batch, merged);
     }
+  }
+
+  /** Whether the model is given the inputs as they came, without a copy. */
+  private boolean isUnchanged(List<Part> batch, int batchRows) {
+    return batch.size() == 1
+        && (batch.getFirst().request.alone || merger.paddedRows(batchRows) == batchRows);
   }
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
     long start = ticker.nanos();
     try {
       return requireNonNull(
-          predictor.predict(inputs, batch.getFirst().request.requestedOutputs),
+          requireNonNull(predictor).predict(inputs, batch.getFirst().request.requestedOutputs),
           "the predictor returned null");
     } finally {
       computeNanos = ticker.nanos() - start;
@@ -221,14 +235,29 @@ final class BatchRunner {
   }
 
   /** Runs the halves of a failed batch, so that only the guilty fail. */
-  private void isolate(List<Part> batch, Throwable failure) {
+  private void isolate(List<Part> batch, int batchRows, Throwable failure) {
+    boolean outOfMemory = isOutOfMemory(failure);
+    if (outOfMemory) {
+      dispatcher.outOfMemory(batchRows);
+    }
     if (batch.size() == 1) {
+      if (parts.size() > 1 && !outOfMemory) {
+        dispatcher.poison().add(batch.getFirst().inputs(), ticker.nanos());
+      }
       batch.getFirst().fail(failure);
       return;
     }
+    long start = ticker.nanos();
     int middle = batch.size() / 2;
     run(batch.subList(0, middle));
     run(batch.subList(middle, batch.size()));
+    retryNanos = ticker.nanos() - start; // the outermost halves end last
+  }
+
+  private static boolean isOutOfMemory(Throwable failure) {
+    return failure instanceof OutOfMemoryError
+        || (failure instanceof InferenceException known
+            && known.code() == ErrorCode.RESOURCE_EXHAUSTED);
   }
 
   private void answer(List<Part> batch, int batchRows, TensorMap outputs) {
@@ -238,22 +267,18 @@ final class BatchRunner {
       only.succeed(outputs, nanos);
       return;
     }
-    String obstacle = Rows.whyNotSplittable(outputs, batchRows);
+    String obstacle = merger.whyNotSplittable(outputs, batchRows);
     if (obstacle != null) {
       dispatcher.stopMerging(obstacle);
       answerUnsplit(batch, only, outputs, obstacle);
       return;
     }
-    if (only != null) {
+    if (only != null && isUnchanged(batch, batchRows)) {
       only.succeed(outputs, nanos);
       return;
     }
-    int[] shares = new int[batch.size()];
-    for (int i = 0; i < shares.length; i++) {
-      shares[i] = batch.get(i).rows;
-    }
-    List<TensorMap> results = Rows.split(outputs, shares);
-    for (int i = 0; i < shares.length; i++) {
+    List<TensorMap> results = merger.split(batch, outputs);
+    for (int i = 0; i < batch.size(); i++) {
       batch.get(i).succeed(results.get(i), nanos);
     }
   }

@@ -8,8 +8,11 @@ import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.policy.BatchPolicy;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,30 +31,107 @@ public final class Batcher implements AutoCloseable {
   /** The largest number that a priority can be. */
   public static final int LOWEST_PRIORITY = 1_000;
 
+  private static final Duration JOIN_SLICE = Duration.ofMillis(500);
+
   private final BatcherConfig config;
   private final BatchListener listener;
   private final Ticker ticker;
   private final Dispatcher dispatcher;
   private final Admission admission;
-  private final List<BatchRunner> runners = new ArrayList<>();
+  private final @Nullable Supplier<? extends Predictor> spares;
+  private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
 
   /** The key of the latest request; a stale one costs an allocation, so it needs no fence. */
   private BatchKey recentKey = BatchKey.none();
 
-  private Batcher(
-      BatcherConfig config, BatchListener listener, Ticker ticker, Dispatcher dispatcher) {
+  private Batcher(BatcherConfig config, Builder parts) {
     this.config = config;
-    this.listener = listener;
-    this.ticker = ticker;
-    this.dispatcher = dispatcher;
+    this.listener = parts.listener;
+    this.ticker = parts.ticker;
+    this.spares = parts.spares;
+    this.dispatcher =
+        new Dispatcher(
+            parts.name, config, parts.policy, listener, ticker, parts.device, this::replace);
     this.admission = new Admission(dispatcher);
   }
 
   /**
-   * Starts a batcher whose model has its device for itself.
+   * A batcher to be started.
    *
-   * @see #start(String, BatcherConfig, List, BatchPolicy, BatchListener, Ticker, DeviceArbiter.Share)
+   * @param name of the model, for messages and thread names
+   * @param policy for this batcher alone
    */
+  public static Builder of(String name, BatcherConfig config, BatchPolicy policy) {
+    return new Builder(name, config, policy);
+  }
+
+  /** What a batcher is made of. */
+  public static final class Builder {
+    private final String name;
+    private final BatcherConfig config;
+    private final BatchPolicy policy;
+    private BatchListener listener = BatchListener.none();
+    private Ticker ticker = Ticker.system();
+    private DeviceArbiter.@Nullable Share device;
+    private @Nullable Supplier<? extends Predictor> spares;
+
+    private Builder(String name, BatcherConfig config, BatchPolicy policy) {
+      this.name = name;
+      this.config = config;
+      this.policy = policy;
+    }
+
+    /** Who hears of what it does. */
+    public Builder listener(BatchListener hearer) {
+      listener = new LoggingListener(hearer);
+      return this;
+    }
+
+    /** Where it reads the time. */
+    public Builder ticker(Ticker source) {
+      ticker = source;
+      return this;
+    }
+
+    /**
+     * What the model may use of a device that it shares. Stays the caller's, who closes it after the
+     * batcher.
+     */
+    public Builder device(DeviceArbiter.Share share) {
+      device = share;
+      return this;
+    }
+
+    /**
+     * Makes a predictor in place of one whose run does not come back. Called on a runner's thread;
+     * what it makes is the batcher's.
+     */
+    public Builder spares(Supplier<? extends Predictor> maker) {
+      spares = maker;
+      return this;
+    }
+
+    /**
+     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
+     * takes the predictors over and closes them when it has drained.
+     *
+     * @param predictors at least one
+     */
+    public Batcher start(List<? extends Predictor> predictors) {
+      if (predictors.isEmpty()) {
+        throw new IllegalArgumentException("a batcher needs a predictor");
+      }
+      Batcher batcher = new Batcher(config, this);
+      List<BatchRunner> runners = new ArrayList<>();
+      for (Predictor predictor : predictors) {
+        runners.add(batcher.newRunner(() -> predictor));
+      }
+      runners.forEach(BatchRunner::start);
+      return batcher;
+    }
+  }
+
+  /** Starts a batcher whose model has its device for itself and whose runs all come back. */
   public static Batcher start(
       String name,
       BatcherConfig config,
@@ -59,40 +139,24 @@ public final class Batcher implements AutoCloseable {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker) {
-    return start(name, config, predictors, policy, listener, ticker, null);
+    return of(name, config, policy).listener(listener).ticker(ticker).start(predictors);
   }
 
-  /**
-   * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
-   * takes the predictors over and closes them when it has drained.
-   *
-   * @param name of the model, for messages and thread names
-   * @param predictors at least one
-   * @param device what the model may use of a device that it shares; stays the caller's, who closes
-   *     it after the batcher
-   */
-  public static Batcher start(
-      String name,
-      BatcherConfig config,
-      List<? extends Predictor> predictors,
-      BatchPolicy policy,
-      BatchListener listener,
-      Ticker ticker,
-      DeviceArbiter.@Nullable Share device) {
-    if (predictors.isEmpty()) {
-      throw new IllegalArgumentException("a batcher needs a predictor");
+  private BatchRunner newRunner(Supplier<? extends Predictor> predictor) {
+    String threadName = "%s-runner-%d".formatted(dispatcher.name(), runners.size());
+    BatchRunner runner =
+        new BatchRunner(threadName, dispatcher, predictor, new RowMerger(config), listener, ticker);
+    runners.add(runner);
+    dispatcher.add(runner);
+    return runner;
+  }
+
+  /** A runner is lost in a run: another one takes its place, if there can be one. */
+  private synchronized void replace() {
+    Supplier<? extends Predictor> maker = spares;
+    if (maker != null) {
+      newRunner(maker).start();
     }
-    BatchListener logging = new LoggingListener(listener);
-    Dispatcher dispatcher = new Dispatcher(name, config, policy, logging, ticker, device);
-    Batcher batcher = new Batcher(config, logging, ticker, dispatcher);
-    for (Predictor predictor : predictors) {
-      String threadName = "%s-runner-%d".formatted(name, batcher.runners.size());
-      BatchRunner runner = new BatchRunner(threadName, dispatcher, predictor, logging, ticker);
-      batcher.runners.add(runner);
-      dispatcher.add(runner);
-    }
-    batcher.runners.forEach(BatchRunner::start);
-    return batcher;
   }
 
   /** Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}. */
@@ -164,7 +228,7 @@ public final class Batcher implements AutoCloseable {
               .formatted(rows, max));
     }
     BatchKey key = counted ? key(inputs, requestedOutputs) : BatchKey.none();
-    boolean alone = !counted || rows == 0;
+    boolean alone = !counted || rows == 0 || dispatcher.poison().contains(inputs, now);
     return new Request(
         dispatcher, key, inputs, requestedOutputs, deadline, priority, now, rows, alone, oversized);
   }
@@ -229,9 +293,15 @@ public final class Batcher implements AutoCloseable {
     dispatcher.expire();
   }
 
+  /** Runs that have not come back for so long that nothing is expected of them. */
+  public int hungRuns() {
+    return dispatcher.hungRuns();
+  }
+
   /**
    * Stops accepting, finishes what was accepted, stops the runners and closes the predictors;
-   * returns when all that is done, on a second call too. Not interruptible.
+   * returns when all that is done, on a second call too, or when only {@link #hungRuns} are left:
+   * their predictors are still in use, and so is the model. Not interruptible.
    *
    * @throws IllegalStateException if called by a dependent of a reply on a thread of the batcher's,
    *     which it would wait for
@@ -244,7 +314,22 @@ public final class Batcher implements AutoCloseable {
       }
     }
     dispatcher.drain();
-    runners.forEach(runner -> join(runner.thread()));
+    boolean interrupted = false;
+    for (int i = 0; i < runners.size(); i++) { // another one may come in place of a lost one
+      BatchRunner runner = runners.get(i);
+      while (runner.thread().isAlive() && !runner.isLost()) {
+        try {
+          if (!runner.thread().join(JOIN_SLICE)) {
+            dispatcher.lookForHungRuns();
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
     dispatcher.stopTimer();
   }
 

@@ -50,10 +50,14 @@ final class Dispatcher {
   private static final Duration UNKNOWN_RETRY = Duration.ofSeconds(1);
   private static final Duration LONGEST_RETRY = Duration.ofMinutes(1);
 
+  /** How long the cap stays low after a batch did not fit into memory. */
+  private static final Duration LOWERED = Duration.ofSeconds(30);
+
   /** Slots of the inbox's first chunk; it grows by as many. */
   private static final int INBOX_CHUNK = 1024;
 
   private final String name;
+  private final BatcherConfig config;
   private final BatchPolicy policy;
   private final Ticker ticker;
   private final BatchListener listener;
@@ -66,6 +70,9 @@ final class Dispatcher {
   private final RequestQueue queue;
   private final DeadlineTimer timer;
   private final MeasuredSpeed speed = new MeasuredSpeed();
+  private final RetryBudget retries = new RetryBudget();
+  private final PoisonMemory poison = new PoisonMemory();
+  private final HungRuns hungRuns;
   private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
   private final AtomicInteger idle = new AtomicInteger();
 
@@ -73,10 +80,18 @@ final class Dispatcher {
   private final AtomicInteger running = new AtomicInteger();
 
 
+  /** Whether the cap is low, and until when. */
+  private boolean lowered;
+
+  private long loweredUntil;
+
   /** The runner that holds back; null if none does. */
   private volatile @Nullable BatchRunner holder;
 
   private volatile int holdTarget;
+
+  /** When a runner last took a batch or ended one. */
+  private volatile long movedNanos;
 
   /** Whether a request was dropped since the queue was last tidied. */
   private volatile boolean untidy;
@@ -89,6 +104,7 @@ final class Dispatcher {
    * @param policy may throw
    * @param listener must not throw
    * @param device null if nothing else runs there
+   * @param onLost called under the lock when a runner is lost
    */
   Dispatcher(
       String name,
@@ -96,17 +112,21 @@ final class Dispatcher {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker,
-      DeviceArbiter.@Nullable Share device) {
+      DeviceArbiter.@Nullable Share device,
+      Runnable onLost) {
     this.name = name;
+    this.config = config;
     this.policy = new GuardedPolicy(policy, name);
     this.listener = listener;
     this.ticker = ticker;
     this.device = device;
+    this.hungRuns = new HungRuns(name, onLost);
+    this.movedNanos = ticker.nanos();
     this.backlog = new Backlog(config);
     // A slot for each request that may wait, and as many for dropped ones that are still linked.
     int slots = (int) Math.min(1L << 25, Math.max(INBOX_CHUNK, config.queueLimit()) * 2L);
     this.inbox = new MpscChunkedVarHandleArrayQueue<>(INBOX_CHUNK, slots);
-    this.queue = new RequestQueue(config.maxBatchSize(), this.policy);
+    this.queue = new RequestQueue(config, this.policy);
     this.timer = new DeadlineTimer(this, name, lock, ticker);
   }
 
@@ -116,6 +136,10 @@ final class Dispatcher {
 
   Backlog backlog() {
     return backlog;
+  }
+
+  PoisonMemory poison() {
+    return poison;
   }
 
   /** A runner that will ask for work. */
@@ -145,7 +169,10 @@ final class Dispatcher {
     if (holding == null) {
       wakeIdle();
     } else if (backlog.rows() >= holdTarget) {
-      holding.wake(BatchRunner.Mode.HOLDING);
+      wake(holding, BatchRunner.Mode.HOLDING);
+    }
+    if (request.acceptedNanos - movedNanos > HungRuns.LEAST_NANOS && running.get() > 0) {
+      lookForHungRuns();
     }
     return null;
   }
@@ -174,13 +201,16 @@ final class Dispatcher {
     return false;
   }
 
+  /** Sets a runner to work if it is in that mode. From any thread. */
   private boolean wake(BatchRunner runner, BatchRunner.Mode from) {
-    if (!runner.wake(from)) {
+    if (runner.mode.get() != from
+        || !runner.mode.compareAndSet(from, BatchRunner.Mode.WORKING)) {
       return false;
     }
     if (from == BatchRunner.Mode.IDLE) {
       idle.decrementAndGet();
     }
+    LockSupport.unpark(runner.thread());
     return true;
   }
 
@@ -232,9 +262,10 @@ final class Dispatcher {
 
   private boolean findWork(BatchRunner runner) {
     Trigger trigger = finish(runner) ? Trigger.COMPLETION : Trigger.ARRIVAL;
-    while (true) {
+    while (!runner.isLost()) {
       takeIn();
       long now = ticker.nanos();
+      keepToBounds(now);
       boolean waiting = queue.selectFront();
       while (waiting && queue.first().isOver(now)) {
         runner.over.addAll(queue.removeFirst(1));
@@ -265,6 +296,37 @@ final class Dispatcher {
         }
       }
     }
+    return false;
+  }
+
+  /** Lets the queue know of the bounds that failures have set for a while. */
+  private void keepToBounds(long now) {
+    queue.merging(merging && !retries.isPausing(now));
+    if (lowered && now - loweredUntil >= 0) {
+      lowered = false;
+      queue.maxBatchSize(config.maxBatchSize());
+    }
+  }
+
+  /** A batch of so many rows did not fit into memory: for a while, half of it is the most. */
+  void outOfMemory(int rows) {
+    lock.lock();
+    try {
+      int cap = Math.max(1, Math.min(queue.maxBatchSize(), rows / 2));
+      if (queue.maxBatchSize() > cap) {
+        queue.maxBatchSize(cap);
+        log.warn(
+            "model '{}' ran out of memory with {} rows: no more than {} at once for {} s",
+            name,
+            rows,
+            cap,
+            LOWERED.toSeconds());
+      }
+      lowered = true;
+      loweredUntil = ticker.nanos() + LOWERED.toNanos();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Books the batch that the runner has run; false if it has not. */
@@ -280,14 +342,21 @@ final class Dispatcher {
       }
     }
     runner.parts.clear();
-    running.decrementAndGet();
     long now = ticker.nanos();
     long busy = now - runner.startedNanos;
+    movedNanos = now;
+    hungRuns.ended(runner, busy);
+    if (runner.isLost()) {
+      return false;
+    }
+    running.decrementAndGet();
     leaveDevice(runner, busy);
+    hungRuns.look(runners, now, this::lose);
     boolean well = runner.completedRows == runner.rows;
     if (well) {
       speed.add(runner.rows, busy);
     }
+    retries.spent(busy, runner.retryNanos, now);
     policy.completed(runner.shape, runner.rows, runner.startedNanos, well ? busy : 0, now);
     Forecast learned = policy.forecast();
     forecast =
@@ -295,6 +364,27 @@ final class Dispatcher {
             ? learned
             : new Forecast(speed.nanosPerRow() / runners.size(), learned.runNanos());
     return true;
+  }
+
+  /** A runner's run is not expected back: the others go on without it. */
+  private void lose(BatchRunner runner, long busyNanos) {
+    runner.lose();
+    running.decrementAndGet();
+    leaveDevice(runner, busyNanos);
+  }
+
+  /** Looks for runs that do not come back. */
+  void lookForHungRuns() {
+    lock.lock();
+    try {
+      hungRuns.look(runners, ticker.nanos(), this::lose);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int hungRuns() {
+    return hungRuns.count();
   }
 
   /** Moves what was submitted into the queue, and unlinks what was dropped. Under the lock. */
@@ -403,8 +493,7 @@ final class Dispatcher {
       runner.sacrificed.addAll(queue.removeFirst(run.shed()));
     }
     if (!queue.frontIsEmpty()) {
-      runner.shape = queue.shape();
-      queue.take(run.rows(), now, runner.parts, runner.over);
+      runner.shape = queue.take(run.rows(), now, runner.parts, runner.over);
     }
     if (runner.parts.isEmpty()) {
       return !runner.over.isEmpty() || !runner.sacrificed.isEmpty();
@@ -421,6 +510,7 @@ final class Dispatcher {
     runner.rows = rows;
     runner.reason = run.reason();
     runner.startedNanos = now;
+    movedNanos = now;
     running.incrementAndGet();
     policy.started(runner.shape, rows, now);
     return true;
@@ -483,17 +573,10 @@ final class Dispatcher {
 
   /** The model's outputs are not row by row: from now on every request runs alone. */
   void stopMerging(String reason) {
-    lock.lock();
-    try {
-      if (!merging) {
-        return;
-      }
+    if (merging) {
       merging = false;
-      queue.stopMerging();
-    } finally {
-      lock.unlock();
+      log.warn("requests for model '{}' are not merged from now on: {}", name, reason);
     }
-    log.warn("requests for model '{}' are not merged from now on: {}", name, reason);
   }
 
   /** Whether requests may share a batch. */

@@ -16,6 +16,11 @@ final class Lane {
   /** The number that the policy knows the shape by. */
   final int shape;
 
+  /** What it has in common with the lanes that it can be padded to; null if with none. */
+  final @Nullable BatchKey family;
+
+  final long rowElements;
+
   /** When it was last used, in uses of the queue. */
   long usedAt;
 
@@ -29,9 +34,11 @@ final class Lane {
   /** Requests of another priority than {@link #priority}. */
   private int otherPriorities;
 
-  Lane(BatchKey key, int shape) {
+  Lane(BatchKey key, int shape, @Nullable BatchKey family) {
     this.key = key;
     this.shape = shape;
+    this.family = family;
+    this.rowElements = key.rowElements();
   }
 
   boolean isEmpty() {

@@ -24,9 +24,9 @@ final class LoggingListener implements BatchListener {
   }
 
   @Override
-  public void batchStarted(DispatchReason reason, int requests, int rows) {
+  public void batchStarted(DispatchReason reason, int requests, int rows, int padRows) {
     try {
-      listener.batchStarted(reason, requests, rows);
+      listener.batchStarted(reason, requests, rows, padRows);
     } catch (RuntimeException | Error e) {
       report(e);
     }

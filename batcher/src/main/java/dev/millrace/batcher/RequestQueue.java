@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,7 @@ final class RequestQueue implements QueueView {
   static final int LANES_KEPT = 64;
 
   private final BatchPolicy policy;
+  private final @Nullable Padding padding;
   private final Map<BatchKey, Lane> lanes = new HashMap<>();
   private final List<Lane> busyLanes = new ArrayList<>();
   private @Nullable Lane front;
@@ -39,8 +41,9 @@ final class RequestQueue implements QueueView {
   /**
    * @param policy is told of shapes and arrivals
    */
-  RequestQueue(int maxBatchSize, BatchPolicy policy) {
-    this.maxBatchSize = maxBatchSize;
+  RequestQueue(BatcherConfig config, BatchPolicy policy) {
+    this.maxBatchSize = config.maxBatchSize();
+    this.padding = config.padding();
     this.policy = policy;
   }
 
@@ -53,9 +56,9 @@ final class RequestQueue implements QueueView {
     return lanes.size();
   }
 
-  /** From now on every request runs alone. */
-  void stopMerging() {
-    merging = false;
+  /** Whether requests share batches; each runs alone if not. */
+  void merging(boolean allowed) {
+    merging = allowed;
   }
 
   /** From now on batches have at most so many rows. */
@@ -102,9 +105,9 @@ final class RequestQueue implements QueueView {
       shape = replaced.shape;
       lanes.remove(replaced.key);
     }
-    Lane lane = new Lane(key, shape);
+    Lane lane = new Lane(key, shape, padding == null ? null : key.family(padding));
     lanes.put(key, lane);
-    policy.shape(shape, key.rowElements());
+    policy.shape(shape, lane.rowElements);
     return lane;
   }
 
@@ -160,15 +163,65 @@ final class RequestQueue implements QueueView {
   }
 
   /**
-   * Takes the next batch from the front.
+   * Takes the next batch: from the front, and where requests may be padded to each other's length,
+   * what still has room from the lanes nearest in length, as far as the policy finds it worth it.
    *
    * @param limit rows to take
    * @param parts receives the batch; stays empty if nobody wanted what was there
    * @param over receives requests that are over, for the caller to drop; they are unlinked
+   * @return the shape that the batch runs in
    */
-  void take(int limit, long nowNanos, List<Part> parts, List<Request> over) {
+  int take(int limit, long nowNanos, List<Part> parts, List<Request> over) {
     Lane lane = front();
-    int room = Math.max(1, Math.min(limit, maxBatchSize));
+    int cap = Math.max(1, Math.min(limit, maxBatchSize));
+    boolean alone = isAlone(lane.get(0));
+    int taken = takeFrom(lane, cap, nowNanos, parts, over);
+    int shape = lane.shape;
+    if (lane.family != null && lane.isEmpty() && !alone) {
+      long rowElements = lane.rowElements;
+      for (Lane other = nearest(lane); other != null && taken < cap; other = nearest(lane)) {
+        long padded = Math.max(rowElements, other.rowElements);
+        int more = Math.min(other.rows(), cap - taken);
+        if (other.get(0).waitingRows() > cap - taken
+            || !policy.worthPadding(shape, taken, other.shape, more, padded)) {
+          break;
+        }
+        taken += takeFrom(other, cap - taken, nowNanos, parts, over);
+        shape = padded == rowElements ? shape : other.shape;
+        rowElements = padded;
+        if (!other.isEmpty()) {
+          break;
+        }
+      }
+    }
+    return shape;
+  }
+
+  /** The busy lane of the same family that is nearest in length; null if there is none. */
+  private @Nullable Lane nearest(Lane lane) {
+    Lane nearest = null;
+    for (Lane other : busyLanes) {
+      if (other != lane
+          && lane.family != null
+          && Objects.equals(lane.family, other.family)
+          && !isAlone(other.get(0))
+          && other.get(0).pieces == null
+          && (nearest == null || distance(lane, other) < distance(lane, nearest))) {
+        nearest = other;
+      }
+    }
+    return nearest;
+  }
+
+  private static long distance(Lane a, Lane b) {
+    return Math.abs(a.rowElements - b.rowElements);
+  }
+
+  /** Takes from one lane; the rows that were taken. */
+  private int takeFrom(
+      Lane lane, int limit, long nowNanos, List<Part> parts, List<Request> over) {
+    int before = parts.size();
+    int room = limit;
     int seen = 0;
     int rowsGone = 0;
     Request unfinished = null;
@@ -196,6 +249,11 @@ final class RequestQueue implements QueueView {
     if (unfinished != null) {
       addLast(unfinished, lane);
     }
+    int taken = 0;
+    for (Part part : parts.subList(before, parts.size())) {
+      taken += part.rows;
+    }
+    return taken;
   }
 
   private static int add(@Nullable Part part, List<Part> parts) {

@@ -21,7 +21,8 @@ class DeadlineHeapTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          null);
+          null,
+          () -> {});
   private final DeadlineHeap heap = new DeadlineHeap();
 
   @Test

@@ -30,9 +30,10 @@ class RequestQueueTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          null);
+          null,
+          () -> {});
   private final List<String> shapes = new ArrayList<>();
-  private final RequestQueue queue = new RequestQueue(CAP, new ShapeRecorder());
+  private final RequestQueue queue = new RequestQueue(new BatcherConfig(CAP, 100, 1 << 20), new ShapeRecorder());
   private final List<Request> made = new ArrayList<>();
   private final List<Request> dropped = new ArrayList<>();
 
@@ -204,7 +205,7 @@ class RequestQueueTest {
   void take_runsEachRequestAloneOnceMergingStopped() {
     add(1, 1);
     add(1, 1);
-    queue.stopMerging();
+    queue.merging(false);
 
     assertThat(requests()).isEqualTo(1);
     assertThat(take(8)).hasSize(1);
