@@ -8,9 +8,12 @@ import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.Forecast;
+import dev.millrace.batcher.policy.LearnedState;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -286,6 +289,16 @@ public final class Batcher implements AutoCloseable {
   /** Batches that run. */
   public int runningBatches() {
     return dispatcher.runningBatches();
+  }
+
+  /** What its policy has learned; empty if that does not learn. */
+  public Optional<LearnedState> learned() {
+    return dispatcher.learned();
+  }
+
+  /** What a request that comes now has to expect, as far as is known. */
+  public Forecast forecast() {
+    return dispatcher.forecast();
   }
 
   /** Answers what is late by the ticker, as the timer thread does when it wakes. */

@@ -10,9 +10,11 @@ import dev.millrace.batcher.policy.BatchPolicy.Run;
 import dev.millrace.batcher.policy.BatchPolicy.Trigger;
 import dev.millrace.batcher.policy.DispatchReason;
 import dev.millrace.batcher.policy.Forecast;
+import dev.millrace.batcher.policy.LearnedState;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -587,6 +589,16 @@ final class Dispatcher {
   /** What a request that comes now has to expect. */
   Forecast forecast() {
     return forecast;
+  }
+
+  /** What the policy has learned. */
+  Optional<LearnedState> learned() {
+    lock.lock();
+    try {
+      return policy.learned();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** How long the queue takes, as the policy has learned or at the speed measured last. */

@@ -6,6 +6,7 @@ import dev.millrace.batcher.policy.LearnedState.ShapeState;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -392,6 +393,11 @@ public final class AdaptivePolicy implements BatchPolicy {
       perRow = peak > 0 ? 1 / peak : 0;
     }
     return new Forecast(perRow * slowdown.of(active) / active, (long) latency.predict(1));
+  }
+
+  @Override
+  public Optional<LearnedState> learned() {
+    return Optional.of(snapshot());
   }
 
   /** What was learned until now. */
