@@ -16,7 +16,8 @@ public final class BatchingFiles {
   private BatchingFiles() {}
 
   /**
-   * Writes {@code models/MODEL/MODEL.SETTING/...} and {@code models/sharing/MODEL/...}.
+   * Writes {@code models/MODEL/MODEL.SETTING/...}, {@code models/MODEL-alone/MODEL.default/...} and
+   * {@code models/sharing/MODEL/...}.
    *
    * @param args the directory, made if it is not there
    */
@@ -28,6 +29,11 @@ public final class BatchingFiles {
     SweepPlan plan = SweepPlan.read(System.getenv());
     for (SweptModel model : SweptModel.values()) {
       Path repository = models.resolve(model.shortName());
+      write(
+          models.resolve(model.shortName() + "-alone"),
+          servedName(model, ServedSetting.DEFAULT),
+          model,
+          ServedSetting.DEFAULT.options());
       for (ServedSetting setting : ServedSetting.all(plan)) {
         write(repository, servedName(model, setting), model, setting.options());
       }

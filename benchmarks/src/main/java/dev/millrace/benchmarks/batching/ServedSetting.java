@@ -23,6 +23,7 @@ record ServedSetting(String name, String options) {
         """
         max-batch-size: 0
         instances: %d
+        calibration-time: 0s
         """
             .formatted(instances));
   }

@@ -26,7 +26,7 @@ public final class SocketGates {
   private static final int MAX_BATCH = 64;
   private static final String DEFAULT = "default";
   private static final String UNBATCHED = "unbatched";
-  private static final String NO_BATCHES = "max-batch-size: 0\n";
+  private static final String NO_BATCHES = ServedSetting.unbatched(1).options();
 
   /** A large fixed cost: batching wins nearly everything. */
   private static final LatencyCurve FLAT = curve(8_000, 60);
