@@ -4,6 +4,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.admin.BatchingRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
@@ -64,7 +65,9 @@ public final class MillraceServer implements AutoCloseable {
           new HttpFrontEnd(
               config.http(),
               List.of(
-                  new ServerRoutes(meters), new V2Routes(models, config.name(), Version.text())),
+                  new ServerRoutes(meters),
+                  new V2Routes(models, config.name(), Version.text()),
+                  new BatchingRoutes(models.models())),
               meters,
               workers);
       GrpcServer grpc =
