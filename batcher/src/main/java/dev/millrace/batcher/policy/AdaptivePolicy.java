@@ -173,7 +173,7 @@ public final class AdaptivePolicy implements BatchPolicy {
       reason =
           trigger == Trigger.HOLD_TARGET ? DispatchReason.HOLD_TARGET : DispatchReason.HOLD_TIMEOUT;
     }
-    if (!held && idle == 0 && shed == 0 && queue.maxBatchSize() > 1) {
+    if (!held && idle == 0 && shed == 0 && waiting < limit) {
       Hold hold = hold(queue, learning, pick, limit, load, active, slow, nowNanos);
       if (hold != null) {
         return hold;
