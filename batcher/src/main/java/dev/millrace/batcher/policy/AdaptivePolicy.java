@@ -31,10 +31,15 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      would leave behind anyway.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
+   * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
+   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled.
+   *
    * Loads are summed over shapes, because all shapes share the runners.
    */
 
   private static final double SATURATED = 0.85;
+  private static final double STANDING_LOAD = 0.9;
+  private static final int TRY_LARGER_EVERY = 8;
   private static final double BUSY_SMOOTHING = 0.05;
 
   private final AdaptiveConfig config;
@@ -54,6 +59,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private double utilisation;
   private double rate;
 
+  private int smallWhileStanding;
   private double busyShare;
   private long busySince;
   private long idleSince;
@@ -134,6 +140,11 @@ public final class AdaptivePolicy implements BatchPolicy {
     }
     int pick = sizes.pick(latency, most, limit, load, rate, idle > 0 ? 1 : active);
     DispatchReason reason = sizes.reason();
+    if (standing.isStanding()
+        && reason == DispatchReason.SQRT
+        && ++smallWhileStanding % TRY_LARGER_EVERY == 0) {
+      pick = Math.min(2 * pick, Math.min(most, limit));
+    }
     if (share > 1 && pick == most) {
       reason = DispatchReason.SHARE;
     }
@@ -217,8 +228,9 @@ public final class AdaptivePolicy implements BatchPolicy {
     int expected = holds.expected(context);
     int joint = sizes.pick(latency, waiting + expected, cap, load, rate, active);
     int target = Math.max(waiting, joint);
-    double runNanos = latency.predict(Math.min(waiting, cap)) * slow;
-    holds.open(context, waiting, expected > 0 ? target : cap, runNanos, nowNanos, learning.log);
+    double runNanos = latency.predict(Math.min(waiting, cap));
+    holds.open(
+        context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
     if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
@@ -260,8 +272,12 @@ public final class AdaptivePolicy implements BatchPolicy {
     return latency.largestWithin(single <= target / 2 ? target / 2 : target, cap);
   }
 
+  /**
+   * While a queue stands the load is full, whatever the models say: else a wrong one would stay.
+   */
   private double load(int active) {
-    return utilisation * slowdown.of(active) / active;
+    double load = utilisation * slowdown.of(active) / active;
+    return standing.isStanding() ? Math.max(load, STANDING_LOAD) : load;
   }
 
   /**
@@ -353,8 +369,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     elements.add(rows, learning.rowElements, busyNanos / slow);
     double single = latency.predict(1);
     learning.rate.runNanos(single);
-    governor.completed(
-        together <= 2, latency, slowdown, rate, Math.max(1, config.maxBatchSize()));
+    governor.completed(together <= 2, latency, slowdown, rate, Math.max(1, config.maxBatchSize()));
   }
 
   @Override
@@ -392,7 +407,11 @@ public final class AdaptivePolicy implements BatchPolicy {
       slow.add(slowdown.of(c));
     }
     return new LearnedState(
-        states, governor.limit(), standing.isStanding(), load(governor.limit()), slow);
+        states,
+        governor.limit(),
+        standing.isStanding(),
+        utilisation * slowdown.of(governor.limit()) / governor.limit(),
+        slow);
   }
 
   private ShapeState state(int shape, ShapeLearning learning) {
