@@ -84,8 +84,14 @@ final class RandomScenarios {
         traffic = Arrivals.closedLoop(clients, 5, think, jitter);
       }
     }
+    Workload workload = Workload.of(curve, traffic);
+    boolean padded = shape.startsWith("padded");
     Scenario scenario =
-        Scenario.of(arrivals, Workload.of(curve, traffic), seconds, masterSeed * 1_000_003 + index)
+        Scenario.of(
+                arrivals,
+                padded ? workload.withPowersOfTwo() : workload,
+                seconds,
+                masterSeed * 1_000_003 + index)
             .withRowLimit(ROW_LIMIT);
     return new Cell(shape, arrivals, List.of(scenario));
   }

@@ -51,8 +51,7 @@ class ExactTest {
             simulated(
                 curve,
                 perMilli,
-                (workload, warmUp) ->
-                    (queue, trigger, nowNanos) -> decide(best, queue.rows())))
+                (workload, warmUp) -> (queue, trigger, nowNanos) -> decide(best, queue.rows())))
         .isCloseTo(best.meanMillis(), within(0.02 * best.meanMillis()));
   }
 
