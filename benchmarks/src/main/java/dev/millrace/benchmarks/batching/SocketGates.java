@@ -97,7 +97,7 @@ public final class SocketGates {
               List.of(
                   ServedSetting.fixed(MAX_BATCH, 0, 1),
                   ServedSetting.fixed(clients, 2_000, 1),
-                  ServedSetting.fixed(Math.max(1, clients / 2), 1_000, 1));
+                  ServedSetting.fixed(clients, 5_000, 1));
           List<Model> models = new ArrayList<>(List.of(new Model(DEFAULT, curve)));
           fixed.forEach(one -> models.add(new Model(one.name(), curve, one.options())));
           try (KnownServer server = KnownServer.start(models.toArray(Model[]::new))) {
