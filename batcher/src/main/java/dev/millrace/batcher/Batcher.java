@@ -97,8 +97,8 @@ public final class Batcher implements AutoCloseable {
     }
 
     /**
-     * What the model may use of a device that it shares. Stays the caller's, who closes it after the
-     * batcher.
+     * What the model may use of a device that it shares. Stays the caller's, who closes it after
+     * the batcher.
      */
     public Builder device(DeviceArbiter.Share share) {
       device = share;
@@ -115,8 +115,8 @@ public final class Batcher implements AutoCloseable {
     }
 
     /**
-     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
-     * takes the predictors over and closes them when it has drained.
+     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The
+     * batcher takes the predictors over and closes them when it has drained.
      *
      * @param predictors at least one
      */
@@ -162,7 +162,9 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
-  /** Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}. */
+  /**
+   * Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}.
+   */
   public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
     return submit(inputs, requestedOutputs, deadline, 0);
   }
@@ -176,9 +178,9 @@ public final class Batcher implements AutoCloseable {
    * @param priority 0 to {@value #LOWEST_PRIORITY}; those of a smaller number are served first, but
    *     a request that has waited for a second longer goes before one of the next better priority
    * @throws InferenceException RESOURCE_EXHAUSTED with a time to come back if the queue is full,
-   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would be
-   *     late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if the
-   *     inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
+   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would
+   *     be late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if
+   *     the inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
    *     cannot be joined
    */
   public Reply submit(

@@ -130,7 +130,7 @@ public record BatchingOptions(
     List<?> parts =
         value.get() instanceof List<?> list
             ? list
-            : List.of(value.get().toString().strip().split("\\s*,\\s*"));
+            : List.of(value.get().toString().strip().split("\\s*,\\s*", -1));
     TreeSet<Integer> sizes = new TreeSet<>();
     for (Object part : parts) {
       if (!String.valueOf(part).matches("[1-9]\\d{0,5}")) {

@@ -2,6 +2,8 @@ package dev.millrace.runtime;
 
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.batcher.policy.LearnedState;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -27,6 +29,11 @@ public final class ModelLease implements AutoCloseable {
   /** What the version declares. */
   public ModelMetadata metadata() {
     return model.metadata();
+  }
+
+  /** What the version's batcher has learned; empty if it does not learn. */
+  public Optional<LearnedState> learned() {
+    return model.batcher().learned();
   }
 
   /** Gives the right back; a second call does nothing. */

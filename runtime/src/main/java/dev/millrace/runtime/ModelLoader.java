@@ -22,11 +22,7 @@ final class ModelLoader {
   private final DeviceArbiters devices;
 
   ModelLoader(
-      Calibration calibration,
-      DeviceArbiters devices,
-      Steps steps,
-      Meters meters,
-      Ticker ticker) {
+      Calibration calibration, DeviceArbiters devices, Steps steps, Meters meters, Ticker ticker) {
     this.steps = steps;
     this.meters = meters;
     this.ticker = ticker;
@@ -84,7 +80,8 @@ final class ModelLoader {
     List<Predictor> predictors = ready.instances().predictors();
     Placement placement = ready.instances().placement();
     ModelMeters modelMeters = meters.acquire(id);
-    DeviceArbiter.Share device = devices.join(placement, options.batching().deviceShare().orElse(1));
+    DeviceArbiter.Share device =
+        devices.join(placement, options.batching().deviceShare().orElse(1));
     Batcher batcher;
     try {
       batcher =

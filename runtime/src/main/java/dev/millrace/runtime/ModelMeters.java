@@ -74,8 +74,7 @@ final class ModelMeters implements BatchListener {
     gauge(meters, Metric.BATCHES_RUNNING, id, model -> model.batcher().runningBatches());
     gauge(meters, Metric.RUNS_HUNG, id, model -> model.batcher().hungRuns());
     gauge(meters, Metric.DEVICE_DURATION, id, model -> model.device().usedNanos() / 1e9);
-    gauge(
-        meters, Metric.ROW_DURATION, id, model -> model.batcher().forecast().nanosPerRow() / 1e9);
+    gauge(meters, Metric.ROW_DURATION, id, model -> model.batcher().forecast().nanosPerRow() / 1e9);
     gauge(meters, Metric.CONCURRENCY, id, ModelMeters::concurrency);
     gauge(
         meters,

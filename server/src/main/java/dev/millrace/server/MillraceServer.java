@@ -4,6 +4,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.admin.BatchingRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
@@ -69,7 +70,8 @@ public final class MillraceServer implements AutoCloseable {
               List.of(
                   new ServerRoutes(meters),
                   new V1Routes(models),
-                  new V2Routes(models, config.name(), Version.text())),
+                  new V2Routes(models, config.name(), Version.text()),
+                  new BatchingRoutes(models.models())),
               meters,
               workers);
       GrpcServer grpc =

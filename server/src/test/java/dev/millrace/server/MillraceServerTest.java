@@ -101,6 +101,27 @@ class MillraceServerTest {
   }
 
   @Test
+  void learnedBatching_isShown() throws IOException {
+    Path model = SumModels.write(directory, "sum", "");
+    try (MillraceServer server = start(model)) {
+      for (int i = 0; i < 3; i++) {
+        assertThat(
+                RestClient.post(server.port(), "/v2/models/sum/infer", SumModels.REQUEST).status())
+            .isEqualTo(200);
+      }
+      Answer answer = RestClient.get(server.port(), "/admin/models/sum/batching");
+      assertThat(answer.status()).as(answer.body()).isEqualTo(200);
+      assertThat(answer.body())
+          .contains("\"model\":\"sum\"", "\"device\":\"cpu\"", "\"learns\":true")
+          .contains("\"curve\":[{\"rows\":1,\"us\":");
+      assertThat(RestClient.get(server.port(), "/admin/models/sum/versions/1/batching").status())
+          .isEqualTo(200);
+      assertThat(RestClient.get(server.port(), "/admin/models/none/batching").status())
+          .isEqualTo(404);
+    }
+  }
+
+  @Test
   void stop_answersWhatIsInFlightAndTellsTheClientToGo() throws Exception {
     Path model = SumModels.write(directory, "sum", "slow 300ms");
     MillraceServer server = start(model);
