@@ -40,7 +40,12 @@ final class PredictMessages {
         inputs.put(input.getKey(), TensorProtoReader.read(input.getKey(), input.getValue()));
       }
       return new InferenceRequest(
-          "", target.id(), inputs.build(), request.getOutputFilterList(), Parameters.empty(), deadline);
+          "",
+          target.id(),
+          inputs.build(),
+          request.getOutputFilterList(),
+          Parameters.empty(),
+          deadline);
     }
   }
 

@@ -168,8 +168,7 @@ class V1RoutesTest {
                 "header.x-tenant", "me, you"));
     assertThat(
             server
-                .post(
-                    "/v1/models/half_plus_two:regress", "{'examples':[{'x':1}]}", "X-Tenant: me")
+                .post("/v1/models/half_plus_two:regress", "{'examples':[{'x':1}]}", "X-Tenant: me")
                 .status())
         .isEqualTo(200);
     assertThat(server.lastParameters().asMap()).containsEntry("header.x-tenant", "me");
