@@ -6,7 +6,9 @@ import dev.millrace.api.Ticker;
 import dev.millrace.batcher.policy.GreedyPolicy;
 import java.util.List;
 import org.jctools.queues.varhandle.MpscChunkedVarHandleArrayQueue;
+import org.jetbrains.lincheck.datastructures.IntGen;
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.jetbrains.lincheck.datastructures.Param;
 import org.jetbrains.lincheck.datastructures.StressOptions;
 import org.junit.jupiter.api.Test;
 
@@ -86,7 +88,7 @@ public class RequestStateTest {
         new MpscChunkedVarHandleArrayQueue<>(2, 4);
 
     @Operation
-    public boolean offer(int value) {
+    public boolean offer(@Param(gen = IntGen.class) int value) {
       return inbox.offer(value);
     }
 
