@@ -13,6 +13,9 @@ import java.util.concurrent.atomic.AtomicLong;
 final class Admission {
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
+  /** The part of the bound in bytes from which on less should come. */
+  private static final double PRESSURE = 0.8;
+
   private final int maxRequests;
   private final long maxBytes;
   private final AtomicInteger requests = new AtomicInteger();
@@ -66,6 +69,11 @@ final class Admission {
 
   long bytes() {
     return bytes.get();
+  }
+
+  /** Whether most of the bytes are taken. */
+  boolean isPressed() {
+    return bytes.get() > PRESSURE * maxBytes;
   }
 
   /** Lets nobody in any more. */

@@ -138,6 +138,14 @@ public final class ModelServer implements AutoCloseable {
     return !isDraining && !isClosed.get() && registry.isReady();
   }
 
+  /**
+   * Whether the inputs of the requests in flight take so much of the memory that they may take that
+   * no more is to be read from clients until some are answered.
+   */
+  public boolean isPressed() {
+    return admission.isPressed();
+  }
+
   /** Where the measurements go. */
   public MeterRegistry meters() {
     return meters.registry();

@@ -73,7 +73,8 @@ public final class MillraceServer implements AutoCloseable {
                   new V2Routes(models, config.name(), Version.text()),
                   new BatchingRoutes(models.models())),
               meters,
-              workers);
+              workers,
+              models::isPressed);
       GrpcServer grpc =
           GrpcServer.start(
               models,

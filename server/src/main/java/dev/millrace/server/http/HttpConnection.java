@@ -13,6 +13,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,6 +29,8 @@ import org.slf4j.LoggerFactory;
 final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
 
+  private static final long LOOK_MILLIS = 5;
+
   private final HttpFrontEnd frontEnd;
   private final RequestReceiver receiver;
   private final ResponseQueue responses;
@@ -39,6 +42,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
    * Whether a batch of reads is being worked off; what is written meanwhile is flushed at its end.
    */
   private boolean reading;
+
+  /** Whether it will look whether there is memory again. */
+  private boolean looking;
 
   HttpConnection(HttpFrontEnd frontEnd, RequestDecoder decoder) {
     this.frontEnd = frontEnd;
@@ -89,11 +95,27 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     responses.answered(exchange);
   }
 
-  /** Reads on if there is room for more requests and the client takes its answers, else not. */
+  /**
+   * Reads on if there is room for more requests, the client takes its answers, and the server has
+   * memory left, else not. Nobody tells a connection that there is memory again, so it looks.
+   */
   void updateReads() {
-    boolean wanted = !responses.isFull() && context().channel().isWritable();
+    boolean pressed = frontEnd.isPressed();
+    boolean wanted = !pressed && !responses.isFull() && context().channel().isWritable();
     if (context().channel().config().isAutoRead() != wanted) {
       context().channel().config().setAutoRead(wanted);
+    }
+    if (pressed && !looking && context().channel().isActive()) {
+      looking = true;
+      var _ =
+          eventLoop()
+              .schedule(
+                  () -> {
+                    looking = false;
+                    updateReads();
+                  },
+                  LOOK_MILLIS,
+                  TimeUnit.MILLISECONDS);
     }
   }
 
@@ -140,6 +162,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
     reading = false;
     responses.flush();
+    if (frontEnd.isPressed()) {
+      updateReads();
+    }
   }
 
   @Override

@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
 
 /**
  * Serves HTTP/1.1 on the connections that it is given. Thread-safe; does not own the listening
@@ -17,6 +18,7 @@ public final class HttpFrontEnd {
   private final Router router;
   private final RouteMeters unrouted;
   private final Executor workers;
+  private final BooleanSupplier pressed;
   private final Set<HttpConnection> connections = ConcurrentHashMap.newKeySet();
   private final CompletableFuture<Void> terminated = new CompletableFuture<>();
   private volatile boolean draining;
@@ -26,11 +28,18 @@ public final class HttpFrontEnd {
    * A front end of these protocols.
    *
    * @param workers runs what is too much for an event loop; may block on nothing else
+   * @param pressed whether there is so much in memory that no more is to be read for now; asked
+   *     often, by any thread
    */
   public HttpFrontEnd(
-      HttpConfig config, List<Routes> protocols, MeterRegistry meters, Executor workers) {
+      HttpConfig config,
+      List<Routes> protocols,
+      MeterRegistry meters,
+      Executor workers,
+      BooleanSupplier pressed) {
     this.config = config;
     this.workers = workers;
+    this.pressed = pressed;
     HttpMeters httpMeters = new HttpMeters(meters);
     this.unrouted = httpMeters.of("none");
     this.router = new Router(httpMeters);
@@ -88,6 +97,11 @@ public final class HttpFrontEnd {
 
   boolean isDraining() {
     return draining;
+  }
+
+  /** Whether connections are to leave what clients send where it is. */
+  boolean isPressed() {
+    return pressed.getAsBoolean();
   }
 
   void opened(HttpConnection connection) {

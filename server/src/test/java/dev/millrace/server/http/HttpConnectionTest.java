@@ -61,6 +61,27 @@ class HttpConnectionTest {
   }
 
   @Test
+  void fullMemory_leavesRequestsUnread() throws IOException {
+    try (RawClient client = server.connect()) {
+      server.setPressed(true);
+      assertThat(client.get("/text").read().body()).as("it was under way").isEqualTo("text");
+      client.post("/later/pressed", "");
+      for (int i = 0; i < 4; i++) { // on each event loop, after what came before
+        try (RawClient other = server.connect()) {
+          assertUsable(other);
+        }
+      }
+      assertThat(ROUTES.has("pressed")).isFalse();
+      server.setPressed(false);
+      ROUTES.awaitLater("pressed").complete("read");
+      assertThat(client.read().body()).isEqualTo("read");
+      assertUsable(client);
+    } finally {
+      server.setPressed(false);
+    }
+  }
+
+  @Test
   void connection_isClosedIfTheClientAsks() throws IOException {
     try (RawClient client = server.connect()) {
       client.send("GET /text HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");

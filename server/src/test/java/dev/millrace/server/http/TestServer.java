@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** An HTTP front end that listens on a free port of this machine. */
 public final class TestServer implements AutoCloseable {
@@ -22,6 +23,7 @@ public final class TestServer implements AutoCloseable {
   private final ExecutorService workers = Executors.newFixedThreadPool(2);
   private final PrometheusMeterRegistry meters =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final AtomicBoolean pressed = new AtomicBoolean();
   private final HttpFrontEnd frontEnd;
   private final Channel listener;
 
@@ -29,7 +31,7 @@ public final class TestServer implements AutoCloseable {
   public TestServer(HttpConfig config, Routes... protocols) {
     List<Routes> all = new ArrayList<>(List.of(protocols));
     all.add(new ServerRoutes(meters));
-    frontEnd = new HttpFrontEnd(config, all, meters, workers);
+    frontEnd = new HttpFrontEnd(config, all, meters, workers, pressed::get);
     listener =
         new ServerBootstrap()
             .group(loops.group())
@@ -45,6 +47,11 @@ public final class TestServer implements AutoCloseable {
             .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
             .syncUninterruptibly()
             .channel();
+  }
+
+  /** Whether the server behaves as if its memory were full. */
+  public void setPressed(boolean value) {
+    pressed.set(value);
   }
 
   public int port() {
