@@ -28,12 +28,13 @@ public final class AdaptivePolicy implements BatchPolicy {
    *   5. If anything has a deadline, the look-ahead may give up requests or change the size
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
-   *      longer than half a single-row run, never past a deadline, never for rows that the size rule
+   *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
    *      would leave behind anyway.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
-   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled.
+   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled,
+   * until that size is well known.
    *
    * Loads are summed over shapes, because all shapes share the runners.
    */
@@ -41,6 +42,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private static final double SATURATED = 0.85;
   private static final double STANDING_LOAD = 0.9;
   private static final int TRY_LARGER_EVERY = 8;
+  private static final double WELL_KNOWN_WEIGHT = 8;
   private static final double BUSY_SMOOTHING = 0.05;
 
   private final AdaptiveConfig config;
@@ -144,7 +146,10 @@ public final class AdaptivePolicy implements BatchPolicy {
     if (standing.isStanding()
         && reason == DispatchReason.SQRT
         && ++smallWhileStanding % TRY_LARGER_EVERY == 0) {
-      pick = Math.min(2 * pick, Math.min(most, limit));
+      int larger = Math.min(2 * pick, Math.min(most, limit));
+      if (latency.weight(larger) < WELL_KNOWN_WEIGHT) {
+        pick = larger;
+      }
     }
     if (share > 1 && pick == most) {
       reason = DispatchReason.SHARE;
