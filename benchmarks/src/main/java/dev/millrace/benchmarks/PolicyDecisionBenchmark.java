@@ -119,8 +119,13 @@ public class PolicyDecisionBenchmark {
     }
 
     @Override
-    public boolean samePriority() {
+    public boolean ordered() {
       return true;
+    }
+
+    @Override
+    public int priority(int i) {
+      return 0;
     }
 
     @Override

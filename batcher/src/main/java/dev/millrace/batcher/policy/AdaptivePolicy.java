@@ -129,7 +129,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     int cap = Math.max(1, queue.maxBatchSize());
     int waiting = queue.rows();
     if (!latency.isKnown()) {
-      return run(queue, 0, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
+      return run(queue, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
     }
     book(learning, cap, nowNanos);
     double load = load(active);
@@ -158,10 +158,12 @@ public final class AdaptivePolicy implements BatchPolicy {
       reason = DispatchReason.ALONE;
     }
     double implicit = standing.isStanding() ? config.latencyTargetNanos() : 0;
+    int kept = 0;
     int shed = 0;
     if (queue.hasDeadlines() || implicit > 0) {
       lookAhead.look(
           queue, latency, slow, pick, limit, learning.bookedRate, active, implicit, nowNanos);
+      kept = lookAhead.kept();
       shed = lookAhead.shed();
       if (lookAhead.decided()) {
         if (lookAhead.rows() != pick) {
@@ -184,7 +186,7 @@ public final class AdaptivePolicy implements BatchPolicy {
         return hold;
       }
     }
-    return run(queue, shed, pick, latency, active, slow, reason, nowNanos);
+    return run(queue, kept, shed, pick, latency, active, slow, reason, nowNanos);
   }
 
   private static int unlearned(int waiting, int cap, int active) {
@@ -192,18 +194,19 @@ public final class AdaptivePolicy implements BatchPolicy {
   }
 
   private Run run(
-      QueueView queue, int shed, int pick, int maxBatchSize, int active, long nowNanos) {
+      QueueView queue, int pick, int maxBatchSize, int active, long nowNanos) {
     DispatchReason reason =
         maxBatchSize == 0
             ? DispatchReason.ALONE
             : pick >= maxBatchSize
                 ? DispatchReason.FULL
                 : pick < queue.rows() ? DispatchReason.SHARE : DispatchReason.DRAIN;
-    return run(queue, shed, pick, null, active, 1, reason, nowNanos);
+    return run(queue, 0, 0, pick, null, active, 1, reason, nowNanos);
   }
 
   private Run run(
       QueueView queue,
+      int kept,
       int shed,
       int pick,
       @Nullable LatencyModel latency,
@@ -215,7 +218,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     double largest =
         latency == null ? 0 : latency.predict(Math.max(1, queue.maxBatchSize())) * slow;
     standing.dispatched(left, largest, nowNanos);
-    return new Run(shed, pick, reason);
+    return new Run(kept, shed, pick, reason);
   }
 
   private @Nullable Hold hold(
@@ -253,7 +256,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private double leastSlack(QueueView queue, long nowNanos) {
     double least = Double.POSITIVE_INFINITY;
     if (queue.hasDeadlines()) {
-      int requests = queue.samePriority() ? 1 : queue.requests();
+      int requests = queue.ordered() ? 1 : queue.requests();
       for (int i = 0; i < requests; i++) {
         long deadline = queue.deadlineNanos(i);
         if (deadline != Long.MAX_VALUE) {
