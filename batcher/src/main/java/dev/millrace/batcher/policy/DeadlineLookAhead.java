@@ -54,6 +54,8 @@ final class DeadlineLookAhead {
   private double keptSlack;
   private int firstInFirst;
   private int firstInSecond;
+  private int lastSecond;
+  private double secondTime;
   private double best;
   private int bestFirst;
   private int bestRows;
@@ -273,13 +275,14 @@ final class DeadlineLookAhead {
   }
 
   private void scan(int waiting, int pick, int cap, double rate, int runners) {
-    double peak = latency.peakWithin(allowance / 2 / slow, cap) / slow;
+    double peak = latency.peakNear(allowance / 2 / slow, cap) / slow;
     double load = peak > 0 ? rate / runners / peak : 0;
     double price = peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
     start = kept + shed;
     total = before[end] + (end == LIMIT ? waiting - before[LIMIT] : 0);
     firstInFirst = start;
     firstInSecond = start;
+    lastSecond = -1;
     best = Double.NEGATIVE_INFINITY;
     bestRows = 0;
     int least = Math.max(1, keptRows);
@@ -312,7 +315,11 @@ final class DeadlineLookAhead {
     double came = rate * time / runners;
     int left = total - before[last];
     int second = (int) Math.min(cap, left + came);
-    double secondEnd = time / runners + safe(second);
+    if (second != lastSecond) {
+      lastSecond = second;
+      secondTime = safe(second);
+    }
+    double secondEnd = time / runners + secondTime;
     firstInSecond = near(firstInSecond, secondEnd);
     int late = Math.max(firstInSecond, last);
     int inTime = late == end ? 0 : total - before[late];
