@@ -268,7 +268,7 @@ final class Dispatcher {
       keepToBounds(now);
       boolean waiting = queue.selectFront();
       while (waiting && queue.first().isOver(now)) {
-        runner.over.addAll(queue.removeFirst(1));
+        runner.over.addAll(queue.remove(0, 1));
         waiting = queue.selectFront();
       }
       if (!runner.over.isEmpty()) {
@@ -492,7 +492,7 @@ final class Dispatcher {
   /** Does what was decided; false if nobody wanted what was there. */
   private boolean take(Run run, BatchRunner runner, long now) {
     if (run.shed() > 0) {
-      runner.sacrificed.addAll(queue.removeFirst(run.shed()));
+      runner.sacrificed.addAll(queue.remove(run.kept(), run.shed()));
     }
     if (!queue.frontIsEmpty()) {
       runner.shape = queue.take(run.rows(), now, runner.parts, runner.over);

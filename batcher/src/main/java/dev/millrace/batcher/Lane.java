@@ -29,6 +29,10 @@ final class Lane {
   private int tail;
   private int rows;
   private int deadlines;
+
+  /** Requests that stand where their deadline puts them. */
+  private int byDeadline;
+
   private int priority;
 
   /** Requests of another priority than {@link #priority}. */
@@ -58,8 +62,9 @@ final class Lane {
     return deadlines > 0;
   }
 
-  boolean samePriority() {
-    return otherPriorities == 0;
+  /** Whether deadlines ascend for certain, or nobody has one and all are of one priority. */
+  boolean ordered() {
+    return otherPriorities == 0 && (deadlines == 0 || byDeadline == size());
   }
 
   Request get(int index) {
@@ -115,12 +120,14 @@ final class Lane {
     tail = size;
   }
 
-  /** Takes the first requests out, of which {@code rowsGone} were counted. */
-  void removeFirst(int count, int rowsGone) {
-    for (int i = 0; i < count; i++) {
-      count(get(0), -1);
-      items[head++] = null;
+  /** Takes requests out from the {@code from}-th on, of which {@code rowsGone} were counted. */
+  void remove(int from, int count, int rowsGone) {
+    for (int i = from; i < from + count; i++) {
+      count(get(i), -1);
     }
+    System.arraycopy(items, head, items, head + count, from);
+    Arrays.fill(items, head, head + count, null);
+    head += count;
     rows -= rowsGone;
     if (isEmpty()) {
       head = 0;
@@ -151,6 +158,9 @@ final class Lane {
   private void count(Request request, int by) {
     if (!request.deadline.isNone()) {
       deadlines += by;
+    }
+    if (request.standsByDeadline()) {
+      byDeadline += by;
     }
     if (request.priority != priority) {
       otherPriorities += by;

@@ -112,6 +112,11 @@ final class Request {
             + priority * PRIORITY_STEP_NANOS;
   }
 
+  /** Whether its place in line is that of its deadline, within its priority. */
+  boolean standsByDeadline() {
+    return !deadline.isNone() && rank == deadline.nanos() + priority * PRIORITY_STEP_NANOS;
+  }
+
   /** What it counts in the queue: its rows that no batch took yet, at least 1. */
   int waitingRows() {
     return pieces == null ? Math.max(1, rows) : pieces.waitingRows();

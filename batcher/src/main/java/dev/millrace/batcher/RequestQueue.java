@@ -149,16 +149,16 @@ final class RequestQueue implements QueueView {
     return front().isEmpty();
   }
 
-  /** Unlinks the first requests of the front and returns them. */
-  List<Request> removeFirst(int count) {
+  /** Unlinks requests of the front, from the {@code from}-th on, and returns them. */
+  List<Request> remove(int from, int count) {
     Lane lane = front();
     List<Request> removed = new ArrayList<>(count);
     int rowsGone = 0;
-    for (int i = 0; i < Math.min(count, lane.size()); i++) {
+    for (int i = from; i < Math.min(from + count, lane.size()); i++) {
       removed.add(lane.get(i));
       rowsGone += lane.get(i).waitingRows();
     }
-    remove(lane, removed.size(), rowsGone);
+    remove(lane, from, removed.size(), rowsGone);
     return removed;
   }
 
@@ -246,7 +246,7 @@ final class RequestQueue implements QueueView {
       seen++;
       rowsGone += rows;
     }
-    remove(lane, seen, rowsGone);
+    remove(lane, 0, seen, rowsGone);
     if (unfinished != null) {
       addLast(unfinished, lane);
     }
@@ -265,8 +265,8 @@ final class RequestQueue implements QueueView {
     return part.rows;
   }
 
-  private void remove(Lane lane, int count, int rowsGone) {
-    lane.removeFirst(count, rowsGone);
+  private void remove(Lane lane, int from, int count, int rowsGone) {
+    lane.remove(from, count, rowsGone);
     if (lane.isEmpty()) {
       busyLanes.remove(lane);
     }
@@ -308,8 +308,13 @@ final class RequestQueue implements QueueView {
   }
 
   @Override
-  public boolean samePriority() {
-    return front().samePriority();
+  public boolean ordered() {
+    return front().ordered();
+  }
+
+  @Override
+  public int priority(int i) {
+    return front().get(i).priority;
   }
 
   @Override

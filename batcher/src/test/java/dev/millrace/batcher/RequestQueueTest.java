@@ -149,6 +149,20 @@ class RequestQueueTest {
   }
 
   @Test
+  void remove_takesFromTheMiddle() {
+    Request first = add(1, 2, new Deadline(3), 0);
+    Request second = add(1, 3, new Deadline(4), 0);
+    Request third = add(1, 1, Deadline.none(), 0);
+    Request fourth = add(1, 1, new Deadline(5), 1);
+    queue.selectFront();
+
+    assertThat(queue.remove(1, 2)).containsExactly(second, third);
+    assertThat(queue.rows()).isEqualTo(3);
+    assertThat(queue.requests()).isEqualTo(2);
+    assertThat(take(8)).extracting(part -> part.request).containsExactly(first, fourth);
+  }
+
+  @Test
   void view_showsTheFront() {
     add(1, 2, new Deadline(5), 0);
     add(1, 3, new Deadline(4), 0);
@@ -157,13 +171,17 @@ class RequestQueueTest {
 
     assertThat(queue.shape()).isZero();
     assertThat(queue.hasDeadlines()).isTrue();
-    assertThat(queue.samePriority()).isTrue();
+    assertThat(queue.ordered()).isTrue();
     assertThat(queue.rows(0)).isEqualTo(3);
     assertThat(queue.deadlineNanos(0)).isEqualTo(4);
     assertThat(queue.deadlineNanos(1)).isEqualTo(5);
     assertThat(queue.acceptedNanos(1)).isZero();
+    assertThat(queue.priority(1)).isZero();
+    add(1, 1, Deadline.none(), 0);
+    assertThat(queue.ordered()).isFalse();
     add(1, 1, Deadline.none(), 1);
-    assertThat(queue.samePriority()).isFalse();
+    assertThat(queue.priority(3)).isOne();
+    assertThat(queue.ordered()).isFalse();
     take(8);
     assertThat(queue.selectFront()).isTrue();
     assertThat(queue.shape()).isEqualTo(1);

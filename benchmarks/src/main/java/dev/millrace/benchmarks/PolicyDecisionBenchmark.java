@@ -90,11 +90,16 @@ public class PolicyDecisionBenchmark {
   /** Requests of one row, of evenly spread age. */
   private static final class FullQueue implements QueueView {
     private final int requests;
+    private final long[] ages;
     private final long deadlineNanos;
     private long now;
 
     FullQueue(int requests, long deadlineNanos) {
       this.requests = requests;
+      ages = new long[requests];
+      for (int i = 0; i < requests; i++) {
+        ages[i] = OLDEST - OLDEST * i / requests;
+      }
       this.deadlineNanos = deadlineNanos;
     }
 
@@ -119,8 +124,13 @@ public class PolicyDecisionBenchmark {
     }
 
     @Override
-    public boolean samePriority() {
+    public boolean ordered() {
       return true;
+    }
+
+    @Override
+    public int priority(int i) {
+      return 0;
     }
 
     @Override
@@ -135,7 +145,7 @@ public class PolicyDecisionBenchmark {
 
     @Override
     public long acceptedNanos(int i) {
-      return now - OLDEST + OLDEST * i / requests;
+      return now - ages[i];
     }
 
     @Override

@@ -18,8 +18,8 @@ import java.util.TreeSet;
  * @param latencyTarget {@code latency-target}: how long a request shall take at most, from its
  *     arrival to its answer; default: none
  * @param maxQueueDelay {@code max-queue-delay}: how long a request may be held back for others to
- *     join its batch; default: for {@link Policy#ADAPTIVE} half of the time of one row, for {@link
- *     Policy#FIXED} nothing
+ *     join its batch; default: for {@link Policy#ADAPTIVE} half of the time of one row, or all of
+ *     it while saturated, for {@link Policy#FIXED} nothing
  * @param batchSizes {@code batch-sizes}: the sizes that the model is run with, ascending; batches
  *     are filled up to the next; default: any
  * @param deviceShare {@code device-share}: this model's weight among those that share a device;

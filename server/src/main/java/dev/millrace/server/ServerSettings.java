@@ -136,7 +136,8 @@ final class ServerSettings {
           "max-queue-delay",
           Group.MODEL,
           ValueType.time(),
-          "for `adaptive`, half of the time of one row; for `fixed`, 0s",
+          "for `adaptive`, half of the time of one row, or all of it while saturated; for `fixed`,"
+              + " 0s",
           "How long a request may be held back for others to join its batch. `adaptive` holds only"
               + " where it has seen that this pays, and never longer; 0s never holds. `fixed` holds"
               + " each batch that is not full for this time, so that every request waits longer when"

@@ -28,12 +28,13 @@ public final class AdaptivePolicy implements BatchPolicy {
    *   5. If anything has a deadline, the look-ahead may give up requests or change the size
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
-   *      longer than half a single-row run, never past a deadline, never for rows that the size rule
+   *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
    *      would leave behind anyway.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
-   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled.
+   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled,
+   * until that size is well known.
    *
    * Loads are summed over shapes, because all shapes share the runners.
    */
@@ -41,6 +42,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private static final double SATURATED = 0.85;
   private static final double STANDING_LOAD = 0.9;
   private static final int TRY_LARGER_EVERY = 8;
+  private static final double WELL_KNOWN_WEIGHT = 8;
   private static final double BUSY_SMOOTHING = 0.05;
 
   private final AdaptiveConfig config;
@@ -127,7 +129,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     int cap = Math.max(1, queue.maxBatchSize());
     int waiting = queue.rows();
     if (!latency.isKnown()) {
-      return run(queue, 0, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
+      return run(queue, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
     }
     book(learning, cap, nowNanos);
     double load = load(active);
@@ -144,7 +146,10 @@ public final class AdaptivePolicy implements BatchPolicy {
     if (standing.isStanding()
         && reason == DispatchReason.SQRT
         && ++smallWhileStanding % TRY_LARGER_EVERY == 0) {
-      pick = Math.min(2 * pick, Math.min(most, limit));
+      int larger = Math.min(2 * pick, Math.min(most, limit));
+      if (latency.weight(larger) < WELL_KNOWN_WEIGHT) {
+        pick = larger;
+      }
     }
     if (share > 1 && pick == most) {
       reason = DispatchReason.SHARE;
@@ -153,10 +158,12 @@ public final class AdaptivePolicy implements BatchPolicy {
       reason = DispatchReason.ALONE;
     }
     double implicit = standing.isStanding() ? config.latencyTargetNanos() : 0;
+    int kept = 0;
     int shed = 0;
     if (queue.hasDeadlines() || implicit > 0) {
       lookAhead.look(
           queue, latency, slow, pick, limit, learning.bookedRate, active, implicit, nowNanos);
+      kept = lookAhead.kept();
       shed = lookAhead.shed();
       if (lookAhead.decided()) {
         if (lookAhead.rows() != pick) {
@@ -179,7 +186,7 @@ public final class AdaptivePolicy implements BatchPolicy {
         return hold;
       }
     }
-    return run(queue, shed, pick, latency, active, slow, reason, nowNanos);
+    return run(queue, kept, shed, pick, latency, active, slow, reason, nowNanos);
   }
 
   private static int unlearned(int waiting, int cap, int active) {
@@ -187,18 +194,19 @@ public final class AdaptivePolicy implements BatchPolicy {
   }
 
   private Run run(
-      QueueView queue, int shed, int pick, int maxBatchSize, int active, long nowNanos) {
+      QueueView queue, int pick, int maxBatchSize, int active, long nowNanos) {
     DispatchReason reason =
         maxBatchSize == 0
             ? DispatchReason.ALONE
             : pick >= maxBatchSize
                 ? DispatchReason.FULL
                 : pick < queue.rows() ? DispatchReason.SHARE : DispatchReason.DRAIN;
-    return run(queue, shed, pick, null, active, 1, reason, nowNanos);
+    return run(queue, 0, 0, pick, null, active, 1, reason, nowNanos);
   }
 
   private Run run(
       QueueView queue,
+      int kept,
       int shed,
       int pick,
       @Nullable LatencyModel latency,
@@ -210,7 +218,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     double largest =
         latency == null ? 0 : latency.predict(Math.max(1, queue.maxBatchSize())) * slow;
     standing.dispatched(left, largest, nowNanos);
-    return new Run(shed, pick, reason);
+    return new Run(kept, shed, pick, reason);
   }
 
   private @Nullable Hold hold(
@@ -248,7 +256,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private double leastSlack(QueueView queue, long nowNanos) {
     double least = Double.POSITIVE_INFINITY;
     if (queue.hasDeadlines()) {
-      int requests = queue.samePriority() ? 1 : queue.requests();
+      int requests = queue.ordered() ? 1 : queue.requests();
       for (int i = 0; i < requests; i++) {
         long deadline = queue.deadlineNanos(i);
         if (deadline != Long.MAX_VALUE) {

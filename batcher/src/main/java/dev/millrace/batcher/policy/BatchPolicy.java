@@ -73,14 +73,20 @@ public interface BatchPolicy {
   sealed interface Decision {}
 
   /**
-   * Give up the first {@code shed} requests of the front, then take whole requests from it while
-   * they fit into {@code rows}; at least one request, if one is left. Only a request larger than
-   * the cap is taken in pieces.
+   * Give up {@code shed} requests of the front, those behind the first {@code kept}, then take whole
+   * requests from it while they fit into {@code rows}; at least one request, if one is left. Only a
+   * request larger than the cap is taken in pieces.
    *
+   * @param kept requests of the front before those that are given up
    * @param shed requests that the policy sacrifices, or that cannot be in time
    * @param rows at least 1; more than the cap is the cap
    */
-  record Run(int shed, int rows, DispatchReason reason) implements Decision {}
+  record Run(int kept, int shed, int rows, DispatchReason reason) implements Decision {
+    /** Gives up from the first request on. */
+    public Run(int shed, int rows, DispatchReason reason) {
+      this(0, shed, rows, reason);
+    }
+  }
 
   /**
    * Wait, and decide again at {@code untilNanos} or as soon as {@code targetRows} rows wait in all.

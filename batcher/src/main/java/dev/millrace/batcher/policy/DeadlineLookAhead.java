@@ -19,8 +19,14 @@ final class DeadlineLookAhead {
    * later always looks better, later too. And the second batch does not help those that it is too late
    * for.
    *
-   * Only among requests of one priority may some be given up for others. With several, only those go
-   * that could not be in time even alone.
+   * With several classes of priority the sacrifice comes from the lowest that the next batch reaches.
+   * Whole classes from the first on are kept while all of them would be in time in one batch; what
+   * they need is then part of every candidate, which has to end in time for them, and only among the
+   * rows of the class after them is there a choice. The classes behind that one have to wait.
+   *
+   * Within a class the front is nearly by deadline, but not quite: who has none, or a late one, stands
+   * among the others by age. Whoever stands behind such a request counts as if due no sooner, so that
+   * nobody is given up for a deadline that another has.
    */
 
   private static final int LIMIT = 1024;
@@ -35,12 +41,21 @@ final class DeadlineLookAhead {
   private LatencyModel latency = new LatencyModel(1, new int[0]);
   private double slow = 1;
   private double allowance;
+  private int kept;
   private int shed;
   private int rows;
   private boolean decided;
 
-  private int count;
+  private int start;
+  private int end;
   private int total;
+  private boolean single;
+  private int keptRows;
+  private double keptSlack;
+  private int firstInFirst;
+  private int firstInSecond;
+  private int lastSecond;
+  private double secondTime;
   private double best;
   private int bestFirst;
   private int bestRows;
@@ -52,12 +67,17 @@ final class DeadlineLookAhead {
     this.candidates = candidates.clone();
   }
 
-  /** Requests of the front to give up. */
+  /** Requests of the front to keep, before those that are given up. */
+  int kept() {
+    return kept;
+  }
+
+  /** Requests to give up after those. */
   int shed() {
     return shed;
   }
 
-  /** Rows to run after those. */
+  /** Rows to run of the others. */
   int rows() {
     return rows;
   }
@@ -87,60 +107,71 @@ final class DeadlineLookAhead {
       long nowNanos) {
     latency = model;
     slow = slowdown;
+    kept = 0;
     shed = 0;
     rows = pick;
     decided = false;
-    double single = HOPELESS * latency.predict(1) * slow;
-    if (!queue.samePriority()) {
-      int requests = queue.requests();
-      while (shed < requests && slack(queue, shed, implicitNanos, nowNanos) < single) {
-        shed++;
-      }
-      decided = shed > 0;
-      return;
-    }
-    if (allInTime(queue, pick, runners, implicitNanos, nowNanos)) {
+    if (allInTime(queue, queue.requests(), pick, runners, implicitNanos, nowNanos)) {
       return;
     }
     decided = true;
-    shed = firstInTime(queue, single, implicitNanos, nowNanos);
-    if (shed == queue.requests()) {
+    double least = HOPELESS * latency.predict(1) * slow;
+    int gone = queue.ordered() ? firstInTime(queue, least, implicitNanos, nowNanos) : 0;
+    if (gone == queue.requests()) {
+      shed = gone;
       return;
     }
-    copy(queue, implicitNanos, nowNanos);
-    scan(pick, cap, rate, runners);
+    copy(queue, gone, implicitNanos, nowNanos);
+    choose(queue, least, cap);
+    if (kept + shed == end) {
+      rows = keptRows > 0 ? keptRows : pick;
+      return;
+    }
+    if (!queue.ordered() && end < queue.requests() && kept + shed == 0) {
+      int alone = Math.min(pick, before[end]);
+      if (allInTime(queue, end, alone, runners, implicitNanos, nowNanos)) {
+        rows = alone;
+        return;
+      }
+    }
+    learnAllowance(queue, gone, implicitNanos, nowNanos);
+    scan(queue.rows() - gone(queue, gone), pick, cap, rate, runners);
     if (bestRows > 0) {
-      shed += bestFirst;
+      shed = bestFirst - kept;
       rows = bestRows;
     }
+    shed += gone;
   }
 
+  /** Whether the first requests are, in batches of that many rows. */
   private boolean allInTime(
-      QueueView queue, int pick, int runners, double implicitNanos, long nowNanos) {
-    int waiting = queue.rows();
-    double time = safe(Math.min(pick, waiting));
-    int batches = Math.ceilDiv(waiting, pick);
-    double first = slack(queue, 0, implicitNanos, nowNanos);
-    if (first >= time + (batches - 1) * time / runners) {
-      return true;
-    }
-    int requests = queue.requests();
-    boolean single = requests == waiting;
-    int i = 0;
-    double end = time;
-    while (i < requests) {
-      if (slack(queue, i, implicitNanos, nowNanos) < end) {
+      QueueView queue, int requests, int pick, int runners, double implicitNanos, long nowNanos) {
+    boolean whole = requests == queue.requests();
+    boolean ordered = queue.ordered();
+    double time = safe(whole ? Math.min(pick, queue.rows()) : pick);
+    if (whole && ordered) {
+      int batches = Math.ceilDiv(queue.rows(), pick);
+      double first = slack(queue, 0, implicitNanos, nowNanos);
+      if (first >= time + (batches - 1) * time / runners) {
+        return true;
+      }
+      if (first < time) {
         return false;
       }
-      if (single) {
-        i += pick;
-      } else {
-        int taken = queue.rows(i++);
-        while (i < requests && taken + queue.rows(i) <= pick) {
-          taken += queue.rows(i++);
-        }
+    }
+    boolean leap = ordered && queue.requests() == queue.rows();
+    int taken = 0;
+    double due = time;
+    for (int i = 0; i < requests; i += leap ? pick : 1) {
+      int more = leap ? pick : queue.rows(i);
+      if (taken > 0 && taken + more > pick) {
+        taken = 0;
+        due += time / runners;
       }
-      end += time / runners;
+      taken += more;
+      if (slack(queue, i, implicitNanos, nowNanos) < due) {
+        return false;
+      }
     }
     return true;
   }
@@ -169,27 +200,73 @@ final class DeadlineLookAhead {
     return low;
   }
 
-  private void copy(QueueView queue, double implicitNanos, long nowNanos) {
-    int requests = queue.requests();
-    boolean single = requests == queue.rows();
-    count = Math.min(LIMIT, requests - shed);
+  private int gone(QueueView queue, int requests) {
     int gone = 0;
-    if (single) {
-      gone = shed;
-    } else {
-      for (int i = 0; i < shed; i++) {
-        gone += queue.rows(i);
-      }
+    for (int i = 0; i < requests && !single; i++) {
+      gone += queue.rows(i);
     }
-    total = queue.rows() - gone;
+    return single ? requests : gone;
+  }
+
+  /** What the choice needs of the front, in its order; the deadlines of a class made to ascend. */
+  private void copy(QueueView queue, int from, double implicitNanos, long nowNanos) {
+    end = Math.min(LIMIT, queue.requests() - from);
+    single = queue.requests() == queue.rows();
+    boolean ordered = queue.ordered();
     int sum = 0;
-    for (int i = 0; i < count; i++) {
-      slack[i] = slack(queue, shed + i, implicitNanos, nowNanos);
+    for (int i = 0; i < end; i++) {
+      double own = slack(queue, from + i, implicitNanos, nowNanos);
+      boolean behind = !ordered && i > 0 && queue.priority(i) == queue.priority(i - 1);
+      slack[i] = behind ? Math.max(own, slack[i - 1]) : own;
       before[i] = sum;
-      sum += single ? 1 : queue.rows(shed + i);
+      sum += single ? 1 : queue.rows(from + i);
     }
-    before[count] = sum;
-    int middle = shed + count / 2;
+    before[end] = sum;
+  }
+
+  /**
+   * Finds the classes to keep, and the class to choose from, of which those are left that could be
+   * in time alone: from {@code kept + shed} to {@code end}.
+   */
+  private void choose(QueueView queue, double alone, int cap) {
+    int all = end;
+    int start = 0;
+    int from;
+    keptRows = 0;
+    keptSlack = Double.POSITIVE_INFINITY;
+    while (true) {
+      end = queue.ordered() ? all : endOfClass(queue, start, all);
+      from = firstInTime(start, alone);
+      if (end == all || (from > kept && from < end)) {
+        break;
+      }
+      if (from == kept) {
+        int wanted = before[end];
+        double least = Math.min(keptSlack, slack[from]);
+        if (wanted > cap || least < safe(wanted)) {
+          break;
+        }
+        kept = end;
+        keptRows = wanted;
+        keptSlack = least;
+      }
+      start = end;
+    }
+    shed = from - kept;
+  }
+
+  private static int endOfClass(QueueView queue, int start, int all) {
+    int priority = queue.priority(start);
+    int i = start + 1;
+    while (i < all && queue.priority(i) == priority) {
+      i++;
+    }
+    return i;
+  }
+
+  private void learnAllowance(
+      QueueView queue, int gone, double implicitNanos, long nowNanos) {
+    int middle = gone + kept + shed + (end - kept - shed) / 2;
     double given =
         slack(queue, middle, implicitNanos, nowNanos) + (nowNanos - queue.acceptedNanos(middle));
     if (given < Double.POSITIVE_INFINITY) {
@@ -197,42 +274,55 @@ final class DeadlineLookAhead {
     }
   }
 
-  private void scan(int pick, int cap, double rate, int runners) {
-    double peak = latency.peakWithin(allowance / 2 / slow, cap) / slow;
+  private void scan(int waiting, int pick, int cap, double rate, int runners) {
+    double peak = latency.peakNear(allowance / 2 / slow, cap) / slow;
     double load = peak > 0 ? rate / runners / peak : 0;
     double price = peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
+    start = kept + shed;
+    total = before[end] + (end == LIMIT ? waiting - before[LIMIT] : 0);
+    firstInFirst = start;
+    firstInSecond = start;
+    lastSecond = -1;
     best = Double.NEGATIVE_INFINITY;
     bestRows = 0;
-    int most = Math.min(cap, total);
-    score(Math.min(pick, most), cap, rate, runners, price);
+    int least = Math.max(1, keptRows);
+    int most = Math.min(cap, keptRows + total - before[start]);
     for (int b : candidates) {
       if (b >= most) {
         break;
       }
-      score(b, cap, rate, runners, price);
+      if (b > least) {
+        score(b, cap, rate, runners, price);
+      }
     }
     score(most, cap, rate, runners, price);
+    score(Math.clamp(pick, least, most), cap, rate, runners, price);
+    score(least, cap, rate, runners, price);
   }
 
   private void score(int b, int cap, double rate, int runners, double price) {
     double time = safe(b);
-    int first = firstInTime(0, time);
-    if (first == count) {
-      return;
-    }
-    int end = endOf(first, b);
-    int taken = Math.min(cap, before[end] - before[first]);
+    firstInFirst = near(firstInFirst, time);
+    int first = b > keptRows ? firstInFirst : start;
+    int last = b > keptRows ? endOf(first, b - keptRows) : start;
+    int taken = Math.min(cap, keptRows + before[last] - before[first]);
     if (taken != b) {
       time = safe(taken);
     }
-    double came = rate * time / runners;
-    int left = total - before[end];
-    int second = (int) Math.min(cap, left + came);
-    double secondEnd = time / runners + safe(second);
-    int inTime = total - before[firstInTime(end, secondEnd)];
-    if (firstInTime(end, secondEnd) == count) {
-      inTime = 0;
+    if (taken == 0 || time > keptSlack) {
+      return;
     }
+    double came = rate * time / runners;
+    int left = total - before[last];
+    int second = (int) Math.min(cap, left + came);
+    if (second != lastSecond) {
+      lastSecond = second;
+      secondTime = safe(second);
+    }
+    double secondEnd = time / runners + secondTime;
+    firstInSecond = near(firstInSecond, secondEnd);
+    int late = Math.max(firstInSecond, last);
+    int inTime = late == end ? 0 : total - before[late];
     double counted = Math.min(second, inTime + (secondEnd <= allowance ? came : 0));
     double spent = slow * (latency.predict(taken) + latency.predict((int) Math.ceil(counted)));
     double value = taken + counted - price * spent;
@@ -243,9 +333,21 @@ final class DeadlineLookAhead {
     }
   }
 
+  /** The first of the class to choose from that has that much time; searched from a guess. */
+  private int near(int guess, double time) {
+    int i = guess;
+    while (i < end && slack[i] < time) {
+      i++;
+    }
+    while (i > start && slack[i - 1] >= time) {
+      i--;
+    }
+    return i;
+  }
+
   private int firstInTime(int from, double time) {
     int low = from;
-    int high = count;
+    int high = end;
     while (low < high) {
       int middle = (low + high) >>> 1;
       if (slack[middle] < time) {
@@ -257,19 +359,17 @@ final class DeadlineLookAhead {
     return low;
   }
 
-  /**
-   * The end of the whole requests from {@code first} on that fit into {@code b} rows; at least one.
-   */
-  private int endOf(int first, int b) {
+  /** The end of the whole requests from {@code first} on that fit into that many rows. */
+  private int endOf(int first, int fit) {
+    if (single) {
+      return Math.min(end, first + fit);
+    }
     int base = before[first];
-    if (before[count] == count) {
-      return Math.min(count, first + b);
+    int last = Math.min(end, first + (keptRows == 0 ? 1 : 0));
+    while (last < end && before[last + 1] - base <= fit) {
+      last++;
     }
-    int end = first + 1;
-    while (end < count && before[end + 1] - base <= b) {
-      end++;
-    }
-    return end;
+    return last;
   }
 
   private double safe(int b) {

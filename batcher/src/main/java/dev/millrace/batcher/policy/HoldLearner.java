@@ -13,7 +13,7 @@ final class HoldLearner {
    * No exploration is needed, because every dispatch shows what each hold would have brought: those
    * who come while a batch runs do not depend on whether it was held back. So with every decision x
    * rows and the time t are noted, and once the batch's time S has passed it is known how many (n)
-   * came within each delta of a grid, up to half of a single-row run. For each the two batches "now,
+   * came within each delta of a grid, up to a single-row run. For each the two batches "now,
    * and the rest after" are compared with "after delta, and the rest after": completion times saved,
    * summed over rows, plus the runner's time saved for those behind. With c runners the rest waits S/c.
    *
@@ -24,16 +24,18 @@ final class HoldLearner {
    * While the runners are busy nearly all the time, rows per second come first: the hold under which
    * the two batches take the least of the runner's time, if that is 3 % less. In a closed loop whoever
    * is answered early only asks again early; latency follows throughput there (Little), and the gain
-   * of the two batches' completion times misleads. Asked first, this rule also keeps cohorts together:
-   * where it was only asked if no gain was seen, 4 % gave closed loops a mean of 1.005 (worst 1.048) and
-   * a 99th percentile of 1.085 relative to the best fixed setting, and 15 % 1.011 (1.138) and 1.047; asked
-   * first, 3 % gives 1.003 (1.040) and 1.051.
+   * of the two batches' completion times misleads. Asked first, this rule also keeps cohorts together.
+   * A few rows that a full batch leaves behind need no batch of their own, for others join them; so
+   * they may count as much per row as the batch before them, but as they wait a batch longer, the hold
+   * has to gain 10 % more for it. Only this rule may hold for a whole single-row run, for clients that
+   * take that long to ask again, and for 3 % more.
    *
    * The grid is full information, so Hedge over it would have a regret bound (Freund and Schapire
    * 1997); the moving averages adapt faster and have none.
    */
 
-  private static final int HOLDS = 6;
+  private static final int HOLDS = 7;
+  private static final int SHORT_HOLDS = 6;
   private static final int SIZES = 8;
   private static final int CONTEXTS = 2 * SIZES;
   private static final int OPEN = 8;
@@ -42,7 +44,8 @@ final class HoldLearner {
   private static final double MARGIN = 0.02;
   private static final double CONFIDENCE = 12;
   private static final double RATE_MARGIN = 0.03;
-  private static final double LONGEST = 0.5;
+  private static final double LONG_MARGIN = 0.03;
+  private static final double LEFT_MARGIN = 0.1;
 
   private final double[] gain = new double[CONTEXTS * HOLDS];
   private final double[] variance = new double[CONTEXTS * HOLDS];
@@ -67,9 +70,9 @@ final class HoldLearner {
     return completion ? size : SIZES + size;
   }
 
-  /** The {@code i}-th hold of the grid: 1/64, 1/32, ... 1/2 of a single-row run. */
+  /** The {@code i}-th hold of the grid: 1/64, 1/32, ... 1/2, 1 times a single-row run. */
   private static double hold(int i, double runNanos) {
-    return runNanos * LONGEST / (1 << (HOLDS - 1 - i));
+    return runNanos / (1 << (HOLDS - 1 - i));
   }
 
   /** Rows that may be expected within the longest hold. */
@@ -95,12 +98,13 @@ final class HoldLearner {
     for (int i = 0; i < HOLDS; i++) {
       int at = context * HOLDS + i;
       double bound = gain[at] - Math.sqrt(variance[at] / Math.min(CONFIDENCE, counts[context]));
-      if (bound > bestBound) {
+      if (i < SHORT_HOLDS && bound > bestBound) {
         bestBound = bound;
         best = i;
       }
-      if (speedup[at] > bestSpeedup) {
-        bestSpeedup = speedup[at];
+      double faster = i < SHORT_HOLDS ? speedup[at] : speedup[at] - LONG_MARGIN;
+      if (faster > bestSpeedup) {
+        bestSpeedup = faster;
         fastest = i;
       }
     }
@@ -167,6 +171,7 @@ final class HoldLearner {
     int all = log.rowsBetween(from, end);
     double allTime = latency.predict(Math.min(all, cap)) * slow;
     double apart = run + allTime;
+    double alternating = run + Math.min(allTime, all * run / rows);
     double single = latency.predict(1) * slow;
     double step = counts[context] == 0 ? 1 : Math.max(GAIN, 1.0 / (counts[context] + 1));
     int most = Math.max(0, Math.min(openTarget[open], cap) - rows);
@@ -195,7 +200,10 @@ final class HoldLearner {
               - rows * (held + joint - run)
               + rest * (wait + allTime - restDone)
               + (apart - together) * all / runners;
-      update(context * HOLDS + i, saved / ((rows + all) * run), apart / together - 1, step);
+      double perRow = joint / (rows + joined);
+      double rolling = alternating / (held + joint + Math.min(restTime, rest * perRow)) - 1;
+      double faster = Math.max(apart / together - 1, rolling - LEFT_MARGIN);
+      update(context * HOLDS + i, saved / ((rows + all) * run), faster, step);
     }
     counts[context]++;
   }

@@ -87,6 +87,11 @@ final class LatencyModel {
   private int peakCap;
   private double peak;
 
+  private int nearVersion = -1;
+  private int nearCap;
+  private double nearNanos;
+  private double near;
+
   /**
    * @param maxBatchSize the largest size that is of interest
    * @param batchSizes ascending sizes that batches are padded to; empty for none
@@ -419,6 +424,22 @@ final class LatencyModel {
       peak = peakWithin(Double.POSITIVE_INFINITY, maxRows);
     }
     return peak;
+  }
+
+  /**
+   * Most rows per nanosecond in batches up to a cap that take no longer than that, within 1 %; for
+   * callers that ask for nearly the same again and again.
+   */
+  double peakNear(double nanos, int maxRows) {
+    if (nearVersion != version
+        || nearCap != maxRows
+        || !(Math.abs(nanos - nearNanos) <= 0.01 * nearNanos)) {
+      nearVersion = version;
+      nearCap = maxRows;
+      nearNanos = nanos;
+      near = peakWithin(nanos, maxRows);
+    }
+    return near;
   }
 
   /** Most rows per nanosecond in batches up to a cap that take no longer than that. */

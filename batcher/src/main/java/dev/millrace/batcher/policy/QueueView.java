@@ -4,8 +4,8 @@ package dev.millrace.batcher.policy;
  * What a {@link BatchPolicy} sees of the queue. Valid during one {@link BatchPolicy#decide} only.
  *
  * <p>The <em>front</em> is the requests that may share the next batch: those of the same shape as
- * the one that is next in line, in the order in which they are taken: the earliest deadline first
- * within a class of priority. A request of no rows, or of a model that does not batch, counts as
+ * the one that is next in line, in the order in which they are taken: by priority, and within
+ * a class of it by deadline, but that none waits for ever, so that both holds only nearly. A request of no rows, or of a model that does not batch, counts as
  * one row.
  */
 public interface QueueView {
@@ -21,8 +21,14 @@ public interface QueueView {
   /** Whether any request of the front has a deadline. */
   boolean hasDeadlines();
 
-  /** Whether all requests of the front have the same priority, so that their deadlines ascend. */
-  boolean samePriority();
+  /**
+   * Whether all requests of the front have the same priority, and their deadlines ascend. False is
+   * always allowed, and costs a longer look.
+   */
+  boolean ordered();
+
+  /** Priority of the {@code i}-th request of the front; 0 is served first. */
+  int priority(int i);
 
   /** Rows of the {@code i}-th request of the front that wait. */
   int rows(int i);

@@ -12,7 +12,8 @@ final class SizeRule {
    * rows come meanwhile, and a loaded runner must not waste its time on taus; the factor 1/(1 - rho)
    * under the root was fitted to the exact solution of the semi-Markov decision process (r = alpha/tau
    * = 1, x = 64, rho .05/.1/.4/.6/.8/.9: exact 11, 12, 15, 18, 27, 38). For Poisson arrivals and one
-   * runner the rule is within 0.9 % of that optimum.
+   * runner the rule is within 0.9 % of that optimum. The load counts as 0.95 at most: a closed loop
+   * has a load of 1 whatever the size, and the noise of both makes sizes, and so latencies, jump.
    *
    * tau and alpha are those of the curve's secant around b, so that a knee or a power law needs no
    * case of its own. A flat secant (alpha = 0) never stops the search: batching is free there. One
@@ -29,7 +30,7 @@ final class SizeRule {
    */
 
   private static final int[] STEPS = {1, 2, 3, 4, 5, 6, 8, 10, 12, 14};
-  private static final double HIGHEST_PRICED_LOAD = 0.95;
+  private static final double HIGHEST_LOAD = 0.95;
 
   private final int[] candidates;
   private final boolean padded;
@@ -84,7 +85,7 @@ final class SizeRule {
    */
   int pick(LatencyModel latency, int waiting, int cap, double load, double rate, int runners) {
     int limit = Math.min(waiting, cap);
-    double rho = Math.min(0.98, load);
+    double rho = Math.min(HIGHEST_LOAD, load);
     double gain = 2.0 * waiting / runners / (1 - rho);
     int best = limit;
     reason = limit == cap ? DispatchReason.FULL : DispatchReason.DRAIN;
@@ -147,7 +148,7 @@ final class SizeRule {
   }
 
   private static double price(double rows, double load) {
-    double rho = Math.min(HIGHEST_PRICED_LOAD, load);
+    double rho = Math.min(HIGHEST_LOAD, load);
     return rows * rho / (1 - rho);
   }
 

@@ -90,13 +90,70 @@ class DeadlineLookAheadTest {
     assertThat(look.shed()).isZero();
   }
 
+  /** The three of the first class run, and the lower class pays for it with its oldest. */
   @Test
-  void severalPriorities_loseOnlyTheHopeless() {
-    FakeQueue queue = slacks(1, 5, 5, 5, 5, 5, 5, 5);
-    queue.samePriority = false;
-    look(queue, linear, 2, 5);
+  void severalClasses_loseOfTheLowest() {
+    FakeQueue queue = new FakeQueue();
+    for (int i = 0; i < 3; i++) {
+      queue.addOf(0, NOW, NOW + 12 * MILLI);
+    }
+    for (int i = 0; i < 40; i++) {
+      queue.addOf(1, NOW, NOW + MILLI + i * MILLI / 2);
+    }
+    look(queue, linear, 43, 5);
+    assertThat(look.kept()).isEqualTo(3);
+    assertThat(look.shed()).isBetween(4, 22);
+    assertThat(look.rows()).isBetween(4, 10);
+  }
+
+  @Test
+  void aFirstClassThatNeedsAll_leavesTheOthersAlone() {
+    FakeQueue queue = new FakeQueue();
+    for (int i = 0; i < 40; i++) {
+      queue.addOf(0, NOW, NOW + 12 * MILLI + i);
+    }
+    queue.addOf(1, NOW, NOW + 30 * MILLI);
+    look(queue, linear, 41, 5);
+    assertThat(look.kept()).isZero();
+    assertThat(look.shed()).isLessThan(40);
+    assertThat(look.rows()).isBetween(4, 10);
+  }
+
+  @Test
+  void aHopelessFirstClass_doesNotHideTheNext() {
+    FakeQueue queue = new FakeQueue().addOf(0, NOW, NOW + MILLI);
+    for (int i = 0; i < 8; i++) {
+      queue.addOf(1, NOW, NOW + 5 * MILLI);
+    }
+    look(queue, gpu, 9, 0);
+    assertThat(look.kept()).isZero();
     assertThat(look.shed()).isEqualTo(1);
-    assertThat(look.rows()).isEqualTo(2);
+    assertThat(look.rows()).isEqualTo(8);
+  }
+
+  /** In the front it stands by age, before some that are due sooner. */
+  @Test
+  void whoHasNoDeadline_isNotGivenUp() {
+    FakeQueue queue =
+        new FakeQueue()
+            .addOf(0, NOW, NOW + MILLI)
+            .addOf(0, NOW, Long.MAX_VALUE)
+            .addOf(0, NOW, NOW + 2 * MILLI)
+            .addOf(0, NOW, NOW + 40 * MILLI);
+    look(queue, gpu, 4, 1);
+    assertThat(look.shed()).isEqualTo(1);
+    assertThat(look.rows()).isEqualTo(3);
+  }
+
+  @Test
+  void implicitDeadlinesAmongOthers_doNotShiftTheSearch() {
+    FakeQueue queue =
+        new FakeQueue()
+            .addOf(0, NOW, NOW + 30 * MILLI)
+            .addOf(0, NOW, NOW + 40 * MILLI)
+            .addOf(0, NOW - 30 * MILLI, Long.MAX_VALUE);
+    look.look(queue, gpu, 1, 3, CAP, 0, 1, 20.0 * MILLI, NOW);
+    assertThat(look.shed()).isZero();
   }
 
   @Test

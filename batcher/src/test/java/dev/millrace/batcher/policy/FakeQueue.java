@@ -5,14 +5,14 @@ import java.util.List;
 
 /** A queue of one shape, filled by hand; without deadlines unless one is given. */
 final class FakeQueue implements QueueView {
-  private record Waiting(int rows, long acceptedNanos, long deadlineNanos) {}
+  private record Waiting(int rows, int priority, long acceptedNanos, long deadlineNanos) {}
 
   private final List<Waiting> waiting = new ArrayList<>();
   int shape;
   int maxBatchSize = 64;
   int idleRunners;
   int busyRunners;
-  boolean samePriority = true;
+  boolean ordered = true;
   int otherRows;
 
   /** {@code requests} of one row, accepted at that time, without deadlines. */
@@ -25,7 +25,14 @@ final class FakeQueue implements QueueView {
   }
 
   FakeQueue add(int rows, long acceptedNanos, long deadlineNanos) {
-    waiting.add(new Waiting(rows, acceptedNanos, deadlineNanos));
+    waiting.add(new Waiting(rows, 0, acceptedNanos, deadlineNanos));
+    return this;
+  }
+
+  /** One row of that class; the deadlines need not ascend any more. */
+  FakeQueue addOf(int priority, long acceptedNanos, long deadlineNanos) {
+    ordered = false;
+    waiting.add(new Waiting(1, priority, acceptedNanos, deadlineNanos));
     return this;
   }
 
@@ -50,8 +57,13 @@ final class FakeQueue implements QueueView {
   }
 
   @Override
-  public boolean samePriority() {
-    return samePriority;
+  public boolean ordered() {
+    return ordered;
+  }
+
+  @Override
+  public int priority(int i) {
+    return waiting.get(i).priority;
   }
 
   @Override

@@ -26,8 +26,13 @@ class GreedyPolicyTest {
     }
 
     @Override
-    public boolean samePriority() {
+    public boolean ordered() {
       return true;
+    }
+
+    @Override
+    public int priority(int i) {
+      return 0;
     }
 
     @Override

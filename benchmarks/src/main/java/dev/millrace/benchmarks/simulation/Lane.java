@@ -84,6 +84,21 @@ final class Lane {
     }
   }
 
+  void remove(int i) {
+    long acceptedNanos = accepted[head + i];
+    long deadlineNanos = deadlines[head + i];
+    int count = rows[head + i];
+    int priority = priorities[head + i];
+    for (int k = head + i; k > head; k--) {
+      move(k - 1, k);
+    }
+    accepted[head] = acceptedNanos;
+    deadlines[head] = deadlineNanos;
+    rows[head] = count;
+    priorities[head] = priority;
+    removeFirst();
+  }
+
   void removeFirst() {
     totalRows -= rows[head];
     if (deadlines[head] != Long.MAX_VALUE) {

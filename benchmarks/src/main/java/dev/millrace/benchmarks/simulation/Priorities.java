@@ -25,7 +25,8 @@ final class Priorities {
       for (double load : LOADS) {
         List<String> fields = new ArrayList<>(List.of(curve + ", load " + load));
         for (Contender contender : contenders) {
-          fields.add(run(curve, load, contender));
+          Classes classes = run(curve, load, contender);
+          fields.add(classes.of(0) + "; " + classes.of(1));
         }
         table.row(fields);
       }
@@ -33,7 +34,8 @@ final class Priorities {
     return table.toString();
   }
 
-  private static String run(NamedCurve curve, double load, Contender contender) {
+  /** The load is a share of what batches of {@value Workload#CAP} give. */
+  static Classes run(NamedCurve curve, double load, Contender contender) {
     double millis = 10 * curve.curve().millis(1);
     double capacity = Workload.CAP / curve.curve().millis(Workload.CAP);
     Traffic traffic =
@@ -46,11 +48,11 @@ final class Priorities {
             Scenario.of("priorities", Workload.of(curve.curve(), traffic), SECONDS, SEED),
             contender,
             classes);
-    return classes.of(0) + "; " + classes.of(1);
+    return classes;
   }
 
   /** Answers and losses by class. */
-  private static final class Classes implements Observer {
+  static final class Classes implements Observer {
     private final Trace answered = new Trace();
     private final int[] lost = new int[2];
 
@@ -65,18 +67,24 @@ final class Priorities {
       lost[priority]++;
     }
 
+    /** Share of a class that was answered in time. */
+    double inTime(int priority) {
+      List<Answer> ofClass =
+          answered.answers().stream().filter(answer -> answer.priority() == priority).toList();
+      double inTime = ofClass.stream().filter(Answer::inTime).count();
+      return inTime / (ofClass.size() + lost[priority]);
+    }
+
     String of(int priority) {
       Predicate<Answer> ofClass = answer -> answer.priority() == priority;
       LatencyHistogram latencies = new LatencyHistogram();
       answered.answers().stream()
           .filter(ofClass)
           .forEach(answer -> latencies.add(answer.nanos() - answer.acceptedNanos()));
-      long inTime = answered.answers().stream().filter(ofClass.and(Answer::inTime)).count();
-      double all = (double) (latencies.count() + lost[priority]);
       return "%s (%s)"
           .formatted(
               MarkdownTable.number(latencies.quantileNanos(0.99) / 1e6, 1),
-              MarkdownTable.number((double) inTime / all, 2));
+              MarkdownTable.number(inTime(priority), 2));
     }
   }
 }

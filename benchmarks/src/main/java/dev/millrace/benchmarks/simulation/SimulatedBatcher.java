@@ -194,11 +194,11 @@ final class SimulatedBatcher {
   private @Nullable Batch take(Run run, long nowNanos) {
     int shape = queue.shape();
     Lane lane = queue.lane(shape);
-    for (int i = 0; i < run.shed() && !lane.isEmpty(); i++) {
-      long accepted = lane.accepted(0);
-      int priority = lane.priority(0);
-      int rows = lane.rows(0);
-      queue.removeFirst(shape);
+    for (int i = 0; i < run.shed() && run.kept() < lane.size(); i++) {
+      long accepted = lane.accepted(run.kept());
+      int priority = lane.priority(run.kept());
+      int rows = lane.rows(run.kept());
+      queue.remove(shape, run.kept());
       shed(accepted, priority, rows, nowNanos);
     }
     if (lane.isEmpty()) {

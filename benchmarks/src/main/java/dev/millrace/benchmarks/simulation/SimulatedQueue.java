@@ -64,6 +64,12 @@ final class SimulatedQueue implements QueueView {
     return lanes.length;
   }
 
+  /** Takes the {@code i}-th request of a lane away. */
+  void remove(int shape, int i) {
+    totalRows -= lanes[shape].rows(i);
+    lanes[shape].remove(i);
+  }
+
   /** Takes the first request of a lane away. */
   void removeFirst(int shape) {
     totalRows -= lanes[shape].rows(0);
@@ -91,8 +97,13 @@ final class SimulatedQueue implements QueueView {
   }
 
   @Override
-  public boolean samePriority() {
+  public boolean ordered() {
     return lanes[front].samePriority();
+  }
+
+  @Override
+  public int priority(int i) {
+    return lanes[front].priority(i);
   }
 
   @Override

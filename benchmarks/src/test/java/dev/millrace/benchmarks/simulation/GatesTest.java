@@ -107,6 +107,23 @@ class GatesTest {
     softly.assertAll();
   }
 
+  /** One request in five is of the first class; shares are of what batches of 64 give. */
+  @Test
+  void overloadWithTwoClasses_isPaidByTheSecond() {
+    double load = 1.5;
+    SoftAssertions softly = new SoftAssertions();
+    for (NamedCurve curve : List.of(NamedCurve.GPU_MID, NamedCurve.CPU_HALF)) {
+      Priorities.Classes classes = Priorities.run(curve, load, ADAPTIVE);
+      double first = classes.inTime(0);
+      softly.assertThat(first).as("%s: first class", curve).isGreaterThanOrEqualTo(0.95);
+      softly
+          .assertThat(load * (0.2 * first + 0.8 * classes.inTime(1)))
+          .as("%s: goodput to capacity", curve)
+          .isGreaterThanOrEqualTo(0.85);
+    }
+    softly.assertAll();
+  }
+
   static List<Change> changes() {
     return Change.all();
   }
