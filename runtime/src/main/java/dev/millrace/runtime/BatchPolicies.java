@@ -1,5 +1,6 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.Device;
 import dev.millrace.batcher.policy.AdaptiveConfig;
 import dev.millrace.batcher.policy.AdaptivePolicy;
 import dev.millrace.batcher.policy.BatchPolicy;
@@ -17,11 +18,16 @@ final class BatchPolicies {
    * The policy that the options ask for.
    *
    * @param maxBatchSize most rows of one batch, 0 if requests are never merged
+   * @param device where the model runs
    * @param runners instances of the model
    * @param samples what was measured of the model, for a policy that learns
    */
   static BatchPolicy of(
-      BatchingOptions options, int maxBatchSize, int runners, List<LatencySample> samples) {
+      BatchingOptions options,
+      int maxBatchSize,
+      Device device,
+      int runners,
+      List<LatencySample> samples) {
     int largest = Math.max(1, maxBatchSize);
     return switch (options.policy().orElse(BatchingOptions.Policy.ADAPTIVE)) {
       case ADAPTIVE ->
@@ -31,7 +37,8 @@ final class BatchPolicies {
                   runners,
                   options.sizesUpTo(maxBatchSize),
                   options.latencyTarget().map(Duration::toNanos).orElse(0L),
-                  options.maxQueueDelay().map(Duration::toNanos).orElse(Long.MAX_VALUE)),
+                  options.maxQueueDelay().map(Duration::toNanos).orElse(Long.MAX_VALUE),
+                  device.kind() != Device.Kind.CPU),
               samples);
       case GREEDY -> new GreedyPolicy(runners);
       case FIXED ->

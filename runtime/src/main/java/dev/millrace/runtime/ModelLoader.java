@@ -89,7 +89,11 @@ final class ModelLoader {
                   id.toString(),
                   batching,
                   BatchPolicies.of(
-                      options.batching(), maxBatchSize, predictors.size(), ready.samples()))
+                      options.batching(),
+                      maxBatchSize,
+                      placement.device(),
+                      predictors.size(),
+                      ready.samples()))
               .listener(modelMeters)
               .ticker(ticker)
               .device(device)

@@ -2,6 +2,7 @@ package dev.millrace.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.api.Device;
 import dev.millrace.api.Settings;
 import dev.millrace.batcher.policy.AdaptivePolicy;
 import dev.millrace.batcher.policy.BatchPolicy;
@@ -17,6 +18,7 @@ class BatchPoliciesTest {
     return BatchPolicies.of(
         BatchingOptions.read(Settings.of("test", options)),
         maxBatchSize,
+        Device.CPU,
         2,
         List.of(new LatencySample(4, 1, 1000)));
   }

@@ -93,8 +93,12 @@ class PlacementSearchTest {
   }
 
   @Test
-  void modelThatSharesItsRunsPerfectly_runsAsOneInstanceOfAllThreads() {
+  void modelThatGainsLittleByThreads_runsSideBySide() {
     assertThat(best((concurrent, rows, threads) -> 1.0 * rows / threads, Map.of()))
+        .isEqualTo(new Placement(Device.CPU, PROCESSORS, 1));
+    assertThat(best((concurrent, rows, threads) -> rows / Math.pow(threads, 1.1), Map.of()))
+        .isEqualTo(new Placement(Device.CPU, PROCESSORS, 1));
+    assertThat(best((concurrent, rows, threads) -> rows / Math.pow(threads, 1.3), Map.of()))
         .isEqualTo(new Placement(Device.CPU, 1, PROCESSORS));
   }
 

@@ -13,14 +13,20 @@ import java.util.List;
  * @param latencyTargetNanos time from acceptance to answer that is aimed at: it caps the batches,
  *     and while a queue stands it is the deadline of requests that have none; 0 for no target
  * @param maxHoldNanos bound on a learned hold; 0 never holds, {@link Long#MAX_VALUE} leaves it to
- *     what was learned, which never exceeds half of a single-row run
+ *     what was learned, which never exceeds half of a single-row run, or a whole one while the
+ *     runners are busy all the time
+ * @param governed whether fewer batches than there are runners may run at once, as learned. Not for
+ *     runners that share processors with connections: runs that go on at once then slow down
+ *     because there is much to do, not because of each other, and one fewer only leaves processors
+ *     idle
  */
 public record AdaptiveConfig(
     int maxBatchSize,
     int runners,
     List<Integer> batchSizes,
     long latencyTargetNanos,
-    long maxHoldNanos) {
+    long maxHoldNanos,
+    boolean governed) {
 
   public AdaptiveConfig {
     if (maxBatchSize < 0) {
@@ -47,6 +53,6 @@ public record AdaptiveConfig(
 
   /** Any batch size up to a cap, no latency target, holds as learned. */
   public static AdaptiveConfig of(int maxBatchSize, int runners) {
-    return new AdaptiveConfig(maxBatchSize, runners, List.of(), 0, Long.MAX_VALUE);
+    return new AdaptiveConfig(maxBatchSize, runners, List.of(), 0, Long.MAX_VALUE, true);
   }
 }

@@ -77,7 +77,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     batchSizes = config.batchSizes().stream().mapToInt(Integer::intValue).toArray();
     sizes = new SizeRule(config.maxBatchSize(), batchSizes);
     lookAhead = new DeadlineLookAhead(sizes.candidates());
-    governor = new ConcurrencyGovernor(config.runners());
+    governor = new ConcurrencyGovernor(config.runners(), config.governed());
     slowdown = new Slowdown(config.runners());
     running = new RunsInFlight(config.runners());
     for (LatencySample sample : calibration) {
@@ -193,8 +193,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     return Math.min(cap, Math.ceilDiv(waiting, active));
   }
 
-  private Run run(
-      QueueView queue, int pick, int maxBatchSize, int active, long nowNanos) {
+  private Run run(QueueView queue, int pick, int maxBatchSize, int active, long nowNanos) {
     DispatchReason reason =
         maxBatchSize == 0
             ? DispatchReason.ALONE

@@ -73,9 +73,9 @@ public interface BatchPolicy {
   sealed interface Decision {}
 
   /**
-   * Give up {@code shed} requests of the front, those behind the first {@code kept}, then take whole
-   * requests from it while they fit into {@code rows}; at least one request, if one is left. Only a
-   * request larger than the cap is taken in pieces.
+   * Give up {@code shed} requests of the front, those behind the first {@code kept}, then take
+   * whole requests from it while they fit into {@code rows}; at least one request, if one is left.
+   * Only a request larger than the cap is taken in pieces.
    *
    * @param kept requests of the front before those that are given up
    * @param shed requests that the policy sacrifices, or that cannot be in time

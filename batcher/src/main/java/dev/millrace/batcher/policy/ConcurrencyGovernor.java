@@ -35,6 +35,7 @@ final class ConcurrencyGovernor {
   private static final int ITERATIONS = 24;
 
   private final int runners;
+  private final boolean governs;
   private int chosen;
   private int candidate;
   private int looks;
@@ -43,8 +44,10 @@ final class ConcurrencyGovernor {
   private long all;
   private int anchoring;
 
-  ConcurrencyGovernor(int runners) {
+  /** One that leaves all runners running if it does not govern. */
+  ConcurrencyGovernor(int runners, boolean governs) {
     this.runners = runners;
+    this.governs = governs;
     chosen = runners;
   }
 
@@ -66,7 +69,7 @@ final class ConcurrencyGovernor {
    * @param cap most rows of a batch
    */
   void completed(boolean single, LatencyModel latency, Slowdown slowdown, double rate, int cap) {
-    if (runners == 1) {
+    if (runners == 1 || !governs) {
       return;
     }
     all++;

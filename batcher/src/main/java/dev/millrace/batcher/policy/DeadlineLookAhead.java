@@ -264,8 +264,7 @@ final class DeadlineLookAhead {
     return i;
   }
 
-  private void learnAllowance(
-      QueueView queue, int gone, double implicitNanos, long nowNanos) {
+  private void learnAllowance(QueueView queue, int gone, double implicitNanos, long nowNanos) {
     int middle = gone + kept + shed + (end - kept - shed) / 2;
     double given =
         slack(queue, middle, implicitNanos, nowNanos) + (nowNanos - queue.acceptedNanos(middle));

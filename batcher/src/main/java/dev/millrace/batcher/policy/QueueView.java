@@ -4,9 +4,9 @@ package dev.millrace.batcher.policy;
  * What a {@link BatchPolicy} sees of the queue. Valid during one {@link BatchPolicy#decide} only.
  *
  * <p>The <em>front</em> is the requests that may share the next batch: those of the same shape as
- * the one that is next in line, in the order in which they are taken: by priority, and within
- * a class of it by deadline, but that none waits for ever, so that both holds only nearly. A request of no rows, or of a model that does not batch, counts as
- * one row.
+ * the one that is next in line, in the order in which they are taken: by priority, and within a
+ * class of it by deadline, but that none waits for ever, so that both holds only nearly. A request
+ * of no rows, or of a model that does not batch, counts as one row.
  */
 public interface QueueView {
   /** Shape of the front. */

@@ -6,8 +6,9 @@ package dev.millrace.batcher.policy;
 final class Slowdown {
   /*
    * s(c) is the time of a run among c, over its time alone. On a device that runs one thing at a time
-   * s(c) = c, on idle cores s(c) = 1. Each run is booked at the number of runs while it lasted, on average, in half steps. Between
-   * those that were seen, and beyond them, s is taken to be a line.
+   * s(c) = c, on idle cores s(c) = 1; more than c is the work of something else. Each run is booked at
+   * the number of runs while it lasted, on average, in half steps. Between those that were seen, and
+   * beyond them, s is taken to be a line.
    */
 
   private static final double GAIN = 0.1;
@@ -30,7 +31,7 @@ final class Slowdown {
     if (halves <= 2 || halves >= ratio.length || !(alone > 0)) {
       return;
     }
-    double sample = Math.min(nanos / alone, halves);
+    double sample = Math.min(nanos / alone, halves / 2.0);
     ratio[halves] = seen[halves] ? ratio[halves] + GAIN * (sample - ratio[halves]) : sample;
     seen[halves] = true;
   }

@@ -110,7 +110,7 @@ class AdaptivePolicyTest {
 
   @Test
   void aLatencyTarget_capsTheBatch_andGivesUpWhatAStandingQueueMakesLate() {
-    AdaptiveConfig config = new AdaptiveConfig(64, 1, List.of(), 20 * MILLI, Long.MAX_VALUE);
+    AdaptiveConfig config = new AdaptiveConfig(64, 1, List.of(), 20 * MILLI, Long.MAX_VALUE, true);
     AdaptivePolicy policy = policy(config, b -> 2 + 0.5 * b);
     Run first = run(policy, FakeQueue.of(64, START), START);
     assertThat(first.rows()).isLessThanOrEqualTo(16);
@@ -224,9 +224,9 @@ class AdaptivePolicyTest {
 
   @Test
   void config_refusesNonsense() {
-    assertThatThrownBy(() -> new AdaptiveConfig(8, 0, List.of(), 0, 0))
+    assertThatThrownBy(() -> new AdaptiveConfig(8, 0, List.of(), 0, 0, true))
         .hasMessageContaining("runners is below 1");
-    assertThatThrownBy(() -> new AdaptiveConfig(8, 1, List.of(4, 4), 0, 0))
+    assertThatThrownBy(() -> new AdaptiveConfig(8, 1, List.of(4, 4), 0, 0, true))
         .hasMessageContaining("ascend");
     assertThatThrownBy(() -> new LatencySample(1, 0, 1)).isInstanceOf(RuntimeException.class);
   }

@@ -22,7 +22,7 @@ class ConcurrencyGovernorTest {
   }
 
   private static int settled(LatencyModel latency, Slowdown slowdown, double ratePerMilli) {
-    ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
+    ConcurrencyGovernor governor = new ConcurrencyGovernor(4, true);
     governor.anchored();
     assertThat(governor.limit()).isEqualTo(4);
     for (int i = 0; i < 1000; i++) {
@@ -60,7 +60,7 @@ class ConcurrencyGovernorTest {
 
   @Test
   void withoutAnAnchor_eightBatchesRunAlone() {
-    ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
+    ConcurrencyGovernor governor = new ConcurrencyGovernor(4, true);
     Slowdown none = new Slowdown(4);
     int alone = 0;
     for (int i = 0; i < 500; i++) {
@@ -74,7 +74,7 @@ class ConcurrencyGovernorTest {
 
   @Test
   void oneRunner_isOne() {
-    ConcurrencyGovernor governor = new ConcurrencyGovernor(1);
+    ConcurrencyGovernor governor = new ConcurrencyGovernor(1, true);
     governor.completed(true, FLAT, new Slowdown(1), 1, CAP);
     assertThat(governor.limit()).isEqualTo(1);
   }

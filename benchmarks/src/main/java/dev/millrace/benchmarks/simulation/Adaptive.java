@@ -16,7 +16,7 @@ final class Adaptive {
   private static AdaptivePolicy create(Workload workload, List<WarmUpRun> warmUp) {
     AdaptiveConfig config =
         new AdaptiveConfig(
-            Workload.CAP, workload.runners(), workload.batchSizes(), 0, Long.MAX_VALUE);
+            Workload.CAP, workload.runners(), workload.batchSizes(), 0, Long.MAX_VALUE, true);
     return new AdaptivePolicy(
         config,
         warmUp.stream()
