@@ -25,11 +25,11 @@ import org.slf4j.LoggerFactory;
  * fewer, larger batches. Capacities that differ by less than {@value #TIE} are the same, and then
  * fewer instances are better, because they take larger batches.
  *
- * <p>A run of several threads ends when the last of them does, and while a model serves, connections
- * want the processors too: a thread that waits for one keeps the others spinning. Measured without
- * connections that does not show, so more threads have to win by {@value #SERVING}. On 2 processors
- * a model of 0.1 ms, equal in both, answered 6,000 to 7,000 requests a second in one instance of two
- * threads and two to three times as many in two of one.
+ * <p>A run of several threads ends when the last of them does, and while a model serves,
+ * connections want the processors too: a thread that waits for one keeps the others spinning.
+ * Measured without connections that does not show, so more threads have to win by {@value
+ * #SERVING}. On 2 processors a model of 0.1 ms, equal in both, answered 6,000 to 7,000 requests a
+ * second in one instance of two threads and up to twice as many in two of one.
  */
 final class PlacementSearch {
   private static final Logger LOG = LoggerFactory.getLogger(PlacementSearch.class);
@@ -224,93 +224,6 @@ final class PlacementSearch {
       if (placement.threads() == threads
           && capacity(placement, measured, mostRows) >= (1 - TIE) * most
           && (best == null || placement.instances() < best.instances())) {
-        best = placement;
-      }
-    }
-    return Optional.ofNullable(best);
-    }
-
-    private boolean measure(Bench bench, Load load, long untilNanos) {
-      long now = ticker.nanos();
-      long expected = expected(load).orElse(0L);
-      if (failed || now + 2 * expected - untilNanos >= 0) {
-        return false;
-      }
-      try {
-        nanos.put(load, bench.runNanos(load.concurrent, load.rows, untilNanos));
-        return true;
-      } catch (RuntimeException e) {
-        LOG.debug("{} runs of {} rows failed", load.concurrent, load.rows, e);
-        failed = true;
-        return false;
-      }
-    }
-  }
-
-  /**
-   * Measures numbers of instances, the fewest rows first, until the next would not fit the time.
-   *
-   * @param instances how many at once; 1 is measured in any case
-   */
-  Speeds measure(Bench bench, Collection<Integer> instances, long untilNanos) {
-    List<Load> loads = new ArrayList<>();
-    TreeSet<Integer> counts = new TreeSet<>(instances);
-    counts.add(1);
-    for (int concurrent : counts) {
-      for (int rows = 1; rows > 0 && rows <= maxRows; rows *= 2) {
-        if ((rows == 1 || (long) concurrent * rows <= maxRows) && bench.takes(rows)) {
-          loads.add(new Load(concurrent, rows));
-        }
-      }
-    }
-    loads.sort(Comparator.comparingLong(Load::allRows).thenComparingInt(Load::concurrent));
-    Speeds speeds = new Speeds();
-    for (Load load : loads) {
-      if (!speeds.measure(bench, load, untilNanos)) {
-        break;
-      }
-    }
-    return speeds;
-  }
-
-  /** Measures lone batches of the sizes that are missing, until the next would not fit the time. */
-  void complete(Speeds speeds, Bench bench, long untilNanos) {
-    for (int rows : sizes) {
-      Load load = new Load(1, rows);
-      if (!speeds.nanos.containsKey(load)
-          && (!bench.takes(rows) || !speeds.measure(bench, load, untilNanos))) {
-        break;
-      }
-    }
-  }
-
-  /**
-   * The best of these placements; empty if none was measured.
-   *
-   * @param measured speeds by threads for each run
-   */
-  static Optional<Placement> best(List<Placement> placements, Map<Integer, Speeds> measured) {
-    List<Placement> known = new ArrayList<>();
-    long mostRows = Long.MAX_VALUE;
-    for (Placement placement : placements) {
-      Speeds speeds = measured.get(placement.threads());
-      if (speeds != null && speeds.mostRows(placement.instances()) > 0) {
-        known.add(placement);
-        mostRows = Math.min(mostRows, speeds.mostRows(placement.instances()));
-      }
-    }
-    double most = 0;
-    for (Placement placement : known) {
-      most = Math.max(most, capacity(placement, measured, mostRows));
-    }
-    Placement best = null;
-    for (Placement placement : known) {
-      boolean contends = capacity(placement, measured, mostRows) >= (1 - TIE) * most;
-      if (contends
-          && (best == null
-              || placement.instances() < best.instances()
-              || (placement.instances() == best.instances()
-                  && placement.threads() < best.threads()))) {
         best = placement;
       }
     }
