@@ -37,12 +37,13 @@ final class SignatureModel implements TensorModel {
   /**
    * A model over {@code session}.
    *
-   * @throws InferenceException FAILED_PRECONDITION if the graph has no such tensors
+   * @throws InferenceException FAILED_PRECONDITION if the graph has no such tensors, or an output is an input
    */
   SignatureModel(TfSession session, TensorFlowSignature signature, ModelMetadata metadata) {
     this.session = session;
     this.signature = signature;
     this.metadata = metadata;
+    requireSeparateOutputs(signature);
     this.inputOperations = operations(signature.inputs());
     this.outputOperations = operations(signature.outputs());
     this.allOutputs = new int[signature.outputs().size()];
@@ -57,6 +58,18 @@ final class SignatureModel implements TensorModel {
     } catch (RuntimeException e) {
       free();
       throw e;
+    }
+  }
+
+  private static void requireSeparateOutputs(TensorFlowSignature signature) {
+    List<String> inputs = signature.inputs().stream().map(Endpoint::tensor).toList();
+    for (Endpoint output : signature.outputs()) {
+      if (inputs.contains(output.tensor())) {
+        throw new InferenceException(
+            ErrorCode.FAILED_PRECONDITION,
+            "signature '%s' returns its input '%s', which TensorFlow does not do"
+                .formatted(signature.name(), output.tensor()));
+      }
     }
   }
 
