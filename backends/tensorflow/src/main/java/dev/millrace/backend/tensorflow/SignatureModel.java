@@ -37,7 +37,8 @@ final class SignatureModel implements TensorModel {
   /**
    * A model over {@code session}.
    *
-   * @throws InferenceException FAILED_PRECONDITION if the graph has no such tensors, or an output is an input
+   * @throws InferenceException FAILED_PRECONDITION if the graph has no such tensors, or an output
+   *     is an input
    */
   SignatureModel(TfSession session, TensorFlowSignature signature, ModelMetadata metadata) {
     this.session = session;

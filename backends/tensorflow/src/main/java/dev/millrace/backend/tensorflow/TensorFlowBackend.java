@@ -2,6 +2,7 @@ package dev.millrace.backend.tensorflow;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
@@ -11,6 +12,7 @@ import dev.millrace.api.spi.Servable;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -49,6 +51,29 @@ public final class TensorFlowBackend implements Backend {
     }
     boolean isGraph = String.valueOf(path.getFileName()).equals(SavedModelDirectory.FILE_NAME);
     return isGraph ? Optional.ofNullable(path.toAbsolutePath().getParent()) : Optional.empty();
+  }
+
+  /**
+   * The first GPU, if there is one and this build of the engine can use it, and the CPU. The engine
+   * places all models of a process on one and the same GPU.
+   *
+   * <p>Loads the engine to ask it, unless this machine has no GPU.
+   */
+  @Override
+  public List<Device> devices() {
+    try {
+      return hasGpuDriver() && TfDevices.types().contains("GPU")
+          ? List.of(new Device(Device.Kind.GPU, 0), Device.CPU)
+          : List.of(Device.CPU);
+    } catch (LinkageError | TfException e) {
+      LOG.debug("TensorFlow's devices are not known", e);
+      return List.of(Device.CPU);
+    }
+  }
+
+  /** Whether the driver of NVIDIA's GPUs is here, on Linux itself or on a Windows below it. */
+  private static boolean hasGpuDriver() {
+    return Files.exists(Path.of("/dev/nvidiactl")) || Files.exists(Path.of("/dev/dxg"));
   }
 
   @Override

@@ -48,6 +48,11 @@ final class TfApi {
 
   static final MethodHandle LOAD_SESSION_FROM_SAVED_MODEL =
       function("TF_LoadSessionFromSavedModel", 8);
+  static final MethodHandle NEW_SESSION = function("TF_NewSession", 3);
+  static final MethodHandle SESSION_LIST_DEVICES = function("TF_SessionListDevices", 2);
+  static final MethodHandle DEVICE_LIST_COUNT = function("TF_DeviceListCount", 1);
+  static final MethodHandle DEVICE_LIST_TYPE = function("TF_DeviceListType", 3);
+  static final MethodHandle DELETE_DEVICE_LIST = function("TF_DeleteDeviceList", 1);
   static final MethodHandle SESSION_RUN = function("TF_SessionRun", 12);
   static final MethodHandle CLOSE_SESSION = function("TF_CloseSession", 2);
   static final MethodHandle DELETE_SESSION = function("TF_DeleteSession", 2);

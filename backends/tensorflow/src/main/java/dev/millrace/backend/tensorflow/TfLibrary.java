@@ -54,7 +54,10 @@ final class TfLibrary {
     if (directory != null && Files.exists(Path.of(directory, files.getLast()))) {
       return open(Path.of(directory), files);
     }
-    return openUnpacked(resources(os, System.getProperty("os.arch")), files);
+    String resources = resources(os, System.getProperty("os.arch"));
+    String forGpus = resources.replaceFirst("/$", "-gpu/");
+    boolean hasGpus = TfLibrary.class.getResource(forGpus + files.getLast()) != null;
+    return openUnpacked(hasGpus ? forGpus : resources, files);
   }
 
   /** Sets what {@link #ENVIRONMENT} says and the environment does not: Java cannot, C can. */

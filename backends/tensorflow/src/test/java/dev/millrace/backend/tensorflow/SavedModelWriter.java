@@ -220,9 +220,7 @@ final class SavedModelWriter {
   byte[] toByteArray() {
     metaGraph
         .setMetaInfoDef(
-            MetaGraphDef.MetaInfoDef.newBuilder()
-                .addAllTags(tags)
-                .setTensorflowVersion("2.18.0"))
+            MetaGraphDef.MetaInfoDef.newBuilder().addAllTags(tags).setTensorflowVersion("2.18.0"))
         .setGraphDef(graph);
     return SavedModel.newBuilder()
         .setSavedModelSchemaVersion(1)

@@ -49,7 +49,11 @@ final class SavedModels {
         .placeholder("index", DataType.INT64, Shape.of(-1))
         .constant("table", SavedModelWriter.floats(Shape.of(3, 2), 0, 1, 2, 3, 4, 5))
         .constant("axis", SavedModelWriter.floats(Shape.scalar(), 0))
-        .node("axis_int", "Cast", List.of("axis"), Map.of("SrcT", DataType.FP32, "DstT", DataType.INT32))
+        .node(
+            "axis_int",
+            "Cast",
+            List.of("axis"),
+            Map.of("SrcT", DataType.FP32, "DstT", DataType.INT32))
         .node(
             "row",
             "GatherV2",

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.api.DataType;
+import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
@@ -91,8 +92,7 @@ class TensorFlowBackendTest {
     SavedModels.memory(DataType.FP32).write(directory);
     try (TensorModel model = load(Map.of("signature", "get"));
         var predictor = model.newPredictor()) {
-      assertThatThrownBy(
-              () -> predictor.predict(TensorMap.empty(), List.of()).close())
+      assertThatThrownBy(() -> predictor.predict(TensorMap.empty(), List.of()).close())
           .isInstanceOfSatisfying(
               InferenceException.class,
               failure -> assertThat(failure.code()).isEqualTo(ErrorCode.FAILED_PRECONDITION))
@@ -109,9 +109,7 @@ class TensorFlowBackendTest {
 
   @Test
   void signatureThatIsNotTheUsualOne_isTakenIfItIsAlone() {
-    SavedModelWriter graph =
-        identity()
-            .signature("mine", signature -> vector(signature, "y:0"));
+    SavedModelWriter graph = identity().signature("mine", signature -> vector(signature, "y:0"));
     graph.write(directory);
     try (TensorModel model = load(Map.of())) {
       assertThat(model.metadata().properties()).containsEntry("signature", "mine");
@@ -200,9 +198,9 @@ class TensorFlowBackendTest {
   }
 
   @Test
-  void threads_areAsManyAsAskedFor() {
-    SavedModels.simple().write(directory);
-    TensorFlowFixture.load(directory, 2, 3, Map.of("inter-op-threads", 2)).close();
+  void engine_knowsTheProcessor() {
+    assertThat(TfDevices.types()).contains("CPU");
+    assertThat(backend.devices()).contains(Device.CPU);
   }
 
   private TensorModel load(Map<String, Object> settings) {

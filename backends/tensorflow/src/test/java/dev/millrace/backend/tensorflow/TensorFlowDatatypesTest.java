@@ -75,7 +75,8 @@ class TensorFlowDatatypesTest {
         var put = model.newPredictor();
         var get = TensorFlowFixture.signature(model, "get").newPredictor();
         Tensor kept = random(type, Shape.of(40))) {
-      try (TensorMap inputs = TensorMap.of("VALUE", Tensor.copyOf(type, kept.shape(), kept.data()))) {
+      try (TensorMap inputs =
+          TensorMap.of("VALUE", Tensor.copyOf(type, kept.shape(), kept.data()))) {
         put.predict(inputs, List.of()).close();
       }
       // The pool gives the memory of the input to the next tensor.
@@ -95,11 +96,8 @@ class TensorFlowDatatypesTest {
                 TensorMap.of(
                     "INPUT0",
                     Tensor.copyOf(
-                        DataType.BOOL,
-                        Shape.of(4),
-                        ByteBuffer.wrap(new byte[] {0, 1, 2, -1}))))) {
-      assertThat(outputs.tensor(0).data())
-          .isEqualTo(ByteBuffer.wrap(new byte[] {0, 1, 1, 1}));
+                        DataType.BOOL, Shape.of(4), ByteBuffer.wrap(new byte[] {0, 1, 2, -1}))))) {
+      assertThat(outputs.tensor(0).data()).isEqualTo(ByteBuffer.wrap(new byte[] {0, 1, 1, 1}));
     }
   }
 

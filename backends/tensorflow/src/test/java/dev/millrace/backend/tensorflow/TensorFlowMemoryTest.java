@@ -33,8 +33,7 @@ class TensorFlowMemoryTest {
   void runs_leaveNoMemoryBehind() throws IOException {
     float[] values = new float[64 * 1024];
     try (TensorFlowFixture model =
-        TensorFlowFixture.of(
-            directory, SavedModels.identity(DataType.FP32, Shape.of(-1, 1024)))) {
+        TensorFlowFixture.of(directory, SavedModels.identity(DataType.FP32, Shape.of(-1, 1024)))) {
       long before = 0;
       for (int i = 0; i < 10_000; i++) {
         if (i == 1_000) {
@@ -70,8 +69,7 @@ class TensorFlowMemoryTest {
     SavedModelWriter graph =
         new SavedModelWriter()
             .placeholder("x", DataType.BYTES, Shape.of(-1))
-            .node(
-                "y", "StringToNumber", List.of("x"), Map.of("out_type", DataType.FP32))
+            .node("y", "StringToNumber", List.of("x"), Map.of("out_type", DataType.FP32))
             .signature(
                 SavedModels.DEFAULT,
                 signature ->

@@ -215,8 +215,7 @@ class TensorFlowPredictorTest {
   void emptyTensorsOfEndlessShape_areTheClientsError() {
     long half = 1L << 62;
     try (TensorFlowFixture model =
-        TensorFlowFixture.of(
-            directory, SavedModels.identity(DataType.FP32, Shape.ANY_RANK))) {
+        TensorFlowFixture.of(directory, SavedModels.identity(DataType.FP32, Shape.ANY_RANK))) {
       for (Shape shape :
           List.of(
               Shape.of(half, 4, 0),

@@ -71,7 +71,9 @@ class TensorProtosTest {
         List.of(
             proto(DataType.FP32, Shape.of(-1)).build(),
             proto(DataType.FP32, Shape.of(1L << 40)).build(),
-            proto(DataType.FP32, Shape.of(2)).setDtype(org.tensorflow.proto.DataType.DT_COMPLEX64).build(),
+            proto(DataType.FP32, Shape.of(2))
+                .setDtype(org.tensorflow.proto.DataType.DT_COMPLEX64)
+                .build(),
             proto(DataType.FP32, Shape.of(2))
                 .setTensorContent(ByteString.copyFrom(new byte[7]))
                 .build())) {

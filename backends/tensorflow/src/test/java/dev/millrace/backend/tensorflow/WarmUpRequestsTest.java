@@ -66,8 +66,7 @@ class WarmUpRequestsTest {
     byte[] withContext = message(2, message(1, example), message(2, HalfPlusTwoTest.example(2)));
     PredictionLog log = PredictionLog.parse(classify("classify_x_to_y", withContext));
     assertThat(log.kind()).isEqualTo(PredictionLog.Kind.EXAMPLES);
-    assertThat(log.examples())
-        .containsExactly(HalfPlusTwoTest.example(2).concat(example));
+    assertThat(log.examples()).containsExactly(HalfPlusTwoTest.example(2).concat(example));
     writeRecords(classify("classify_x_to_y", list), classify("regress_x_to_y", withContext));
     TensorFlowFixture.load(directory, Map.of()).close();
   }
