@@ -1,5 +1,7 @@
 package dev.millrace.batcher.policy;
 
+import java.util.Optional;
+
 /**
  * Decides, for a free runner, how many rows it takes and whether it holds back first.
  *
@@ -28,8 +30,8 @@ public interface BatchPolicy {
   Decision decide(QueueView queue, Trigger trigger, long nowNanos);
 
   /**
-   * Whether requests of one shape, padded to another's, are better run in the same batch than apart.
-   * Only asked of shapes that the model allows to be padded to each other.
+   * Whether requests of one shape, padded to another's, are better run in the same batch than
+   * apart. Only asked of shapes that the model allows to be padded to each other.
    *
    * @param rows of {@code shape} that are taken already
    * @param otherRows of {@code otherShape} that might join
@@ -60,6 +62,11 @@ public interface BatchPolicy {
   /** What a request that comes now has to expect, as far as is known. */
   default Forecast forecast() {
     return Forecast.unknown();
+  }
+
+  /** What was learned until now; empty for a policy that does not. */
+  default Optional<LearnedState> learned() {
+    return Optional.empty();
   }
 
   /** What a free runner does. */
