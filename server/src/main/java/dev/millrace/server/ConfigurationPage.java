@@ -86,6 +86,11 @@ final class ConfigurationPage {
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
           List.of(
+              "tensorflow",
+              "section",
+              "none",
+              "What only the TensorFlow backend knows: see below."),
+          List.of(
               "padding",
               "section",
               "none",
@@ -139,6 +144,35 @@ final class ConfigurationPage {
               "true",
               "Whether the engine keeps memory for its next run: faster, but its most is held."),
           List.of("session-config", "keys and texts", "none", "The engine's own settings."));
+
+  private static final String TENSORFLOW =
+      """
+
+      The section `tensorflow`:
+
+      | key | value | default | what it does |
+      |---|---|---|---|
+      """;
+
+  /** Keys of the section {@code tensorflow}: key, value, default, description. */
+  static final List<List<String>> TENSORFLOW_KEYS =
+      List.of(
+          List.of(
+              "signature",
+              "name",
+              "serving_default, else the only one",
+              "Which signature of the SavedModel is the model."),
+          List.of("tags", "list of texts", "serve", "The tags of the graph to load."),
+          List.of(
+              "inter-op-threads",
+              "1 to 1024",
+              "1",
+              "How many operators of one run may run side by side."),
+          List.of(
+              "warm-up-requests",
+              "true or false",
+              "true",
+              "Whether the requests in `assets.extra/tf_serving_warmup_requests` are run at load."));
 
   private static final String BATCHERS =
       """
@@ -266,6 +300,8 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(TENSORFLOW);
+    TENSORFLOW_KEYS.forEach(key -> row(page, key));
     page.append(BATCHERS);
     BATCHER_KEYS.forEach(key -> row(page, key));
     return page.append(REST).toString();
