@@ -43,6 +43,11 @@ public final class InferenceException extends RuntimeException {
     return new InferenceException(ErrorCode.UNAVAILABLE, message);
   }
 
+  /** An UNAVAILABLE that tells the client when to come back. */
+  public static InferenceException unavailable(String message, Duration retryAfter) {
+    return new InferenceException(ErrorCode.UNAVAILABLE, message, null, retryAfter);
+  }
+
   /** A RESOURCE_EXHAUSTED that tells the client when to come back. */
   public static InferenceException exhausted(String message, Duration retryAfter) {
     return new InferenceException(ErrorCode.RESOURCE_EXHAUSTED, message, null, retryAfter);

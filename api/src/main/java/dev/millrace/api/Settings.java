@@ -294,4 +294,10 @@ public final class Settings {
         };
     return Optional.of((long) (Double.parseDouble(matcher.group(1)) * bytesPerUnit));
   }
+
+  /** The keys and values. */
+  @Override
+  public String toString() {
+    return values.toString();
+  }
 }

@@ -6,6 +6,7 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What requests have to agree in to share a batch: names, datatypes and inner dimensions of the
@@ -61,6 +62,38 @@ final class BatchKey {
       }
     }
     return true;
+  }
+
+  /**
+   * What the keys of requests have in common that differ in the length that is filled up only; null
+   * if the inputs are none that can be filled up.
+   */
+  @Nullable BatchKey family(Padding padding) {
+    Shape[] family = shapes.clone();
+    boolean filled = false;
+    for (int i = 0; i < names.length; i++) {
+      if (padding.inputs().containsKey(names[i])) {
+        if (!dataTypes[i].isFixedSize() || shapes[i].rank() <= padding.dimension()) {
+          return null;
+        }
+        family[i] = shapes[i].withDim(padding.dimension(), 1);
+        filled = true;
+      }
+    }
+    return filled ? new BatchKey(names, dataTypes, family, requestedOutputs) : null;
+  }
+
+  /** Elements of one row of all inputs together. */
+  long rowElements() {
+    long sum = 0;
+    for (Shape shape : shapes) {
+      long elements = 1;
+      for (int d = 1; d < shape.rank(); d++) {
+        elements *= shape.dim(d);
+      }
+      sum += elements;
+    }
+    return sum;
   }
 
   private boolean sameOutputs(List<String> outputs) {

@@ -1,5 +1,7 @@
 package dev.millrace.batcher;
 
+import dev.millrace.batcher.policy.DispatchReason;
+
 /**
  * Hears what a batcher does, for metrics. Called on runner, timer and submitting threads, by
  * several at once, outside the batcher's lock; what it throws is logged and otherwise ignored.
@@ -7,6 +9,16 @@ package dev.millrace.batcher;
 public interface BatchListener {
   /** A runner took a request, or its first piece, after it had waited this long. */
   default void requestStarted(long queueNanos) {}
+
+  /**
+   * A runner took a batch.
+   *
+   * @param reason why it was not smaller, larger or later
+   * @param requests that share it
+   * @param rows of them
+   * @param padRows that the batch is filled up with
+   */
+  default void batchStarted(DispatchReason reason, int requests, int rows, int padRows) {}
 
   /**
    * The predictor returned.

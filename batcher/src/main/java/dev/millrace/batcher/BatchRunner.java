@@ -7,9 +7,12 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
+import dev.millrace.batcher.policy.DispatchReason;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.locks.Condition;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,56 +25,107 @@ import org.slf4j.LoggerFactory;
  * halves, so one guilty request among n costs at most 2 log2 n further runs and no other request
  * its answer.
  */
-final class BatchRunner implements Runnable {
+final class BatchRunner {
   private static final Logger log = LoggerFactory.getLogger(BatchRunner.class);
 
-  /** Signalled, under the batcher's lock, when there may be something to take. */
-  final Condition wake;
+  /** What a runner is about. Whoever wakes one wins a compare-and-set away from its mode. */
+  enum Mode {
+    /** It takes or runs a batch. */
+    WORKING,
+    /** Nothing is there for it. */
+    IDLE,
+    /** As many batches run as may. */
+    CAPPED,
+    /** It lets a batch grow. */
+    HOLDING
+  }
 
-  /** Whether it is among the idle runners; guarded by the batcher's lock. */
-  boolean idle;
+  final AtomicReference<Mode> mode = new AtomicReference<>(Mode.WORKING);
 
   /** What it took; filled and emptied by {@link Dispatcher#next} on this thread. */
   final List<Part> parts = new ArrayList<>();
 
   /** Requests that were over before they were taken; filled and emptied alike. */
-  final List<Request> dropped = new ArrayList<>();
+  final List<Request> over = new ArrayList<>();
+
+  /** Requests that the policy gave up; filled and emptied alike. */
+  final List<Request> sacrificed = new ArrayList<>();
+
+  /** Its place on a device that is shared. */
+  final DeviceArbiter.Place place = new DeviceArbiter.Place();
+
+  /** Of the batch that was taken last: its shape, rows, reason and time. */
+  int shape;
+
+  int rows;
+  DispatchReason reason = DispatchReason.DRAIN;
+  long startedNanos;
 
   /** Rows of the batch that was taken last; 0 if it did not run well as a whole. */
   int completedRows;
 
-  /** Time that it took in the predictor. */
-  long completedNanos;
+  /** How long halves of it ran again. */
+  long retryNanos;
 
+  private volatile boolean lost;
+  private final Thread thread;
   private final Dispatcher dispatcher;
-  private final Predictor predictor;
+  private final Supplier<? extends Predictor> predictors;
+  private @Nullable Predictor predictor;
+  private final RowMerger merger;
   private final BatchListener listener;
   private final Ticker ticker;
   private long computeNanos;
 
   /**
-   * @param predictor taken over
+   * @param threadName of its thread, which {@link #start} starts
+   * @param predictors asked once, on the thread; what it makes is taken over
+   * @param merger taken over
    * @param listener must not throw
    */
-  BatchRunner(Dispatcher dispatcher, Predictor predictor, BatchListener listener, Ticker ticker) {
+  BatchRunner(
+      String threadName,
+      Dispatcher dispatcher,
+      Supplier<? extends Predictor> predictors,
+      RowMerger merger,
+      BatchListener listener,
+      Ticker ticker) {
     this.dispatcher = dispatcher;
-    this.predictor = predictor;
+    this.predictors = predictors;
+    this.merger = merger;
     this.listener = listener;
     this.ticker = ticker;
-    this.wake = dispatcher.newCondition();
+    this.thread = Thread.ofPlatform().name(threadName).daemon().unstarted(this::run);
   }
 
-  @Override
-  public void run() {
-    boolean more = true;
-    while (more) {
-      more = runNext();
-    }
+  void start() {
+    thread.start();
+  }
+
+  Thread thread() {
+    return thread;
+  }
+
+  /** Whether its run has not come back for so long that nothing is expected of it. */
+  boolean isLost() {
+    return lost;
+  }
+
+  /** Under the batcher's lock. */
+  void lose() {
+    lost = true;
+  }
+
+  private void run() {
     try {
-      predictor.close();
+      Predictor own = predictors.get();
+      predictor = own;
+      while (runNext()) {}
+      own.close();
     } catch (Throwable e) {
-      log.warn("closing an instance of model '{}' failed", dispatcher.name(), e);
+      log.warn("an instance of model '{}' failed", dispatcher.name(), e);
     }
+    merger.close();
   }
 
   /** Takes and runs one batch; false if there is none to come. */
@@ -80,15 +134,14 @@ final class BatchRunner implements Runnable {
       if (!dispatcher.next(this)) {
         return false;
       }
-      dropped.forEach(dispatcher::answerDropped);
-      for (Part part : parts) {
-        if (part.from == 0) {
-          listener.requestStarted(part.request.reply.queueNanos());
-        }
-      }
+      over.forEach(dispatcher::expire);
+      sacrificed.forEach(dispatcher::sacrifice);
       completedRows = 0;
-      completedNanos = 0;
-      run(parts);
+      retryNanos = 0;
+      if (!parts.isEmpty()) {
+        tellStarted();
+        run(parts);
+      }
     } catch (Throwable e) {
       // Not the predictor's: no memory to split the outputs, for one. The thread has to go on.
       log.error("a batch of model '{}' failed around the predictor", dispatcher.name(), e);
@@ -101,26 +154,36 @@ final class BatchRunner implements Runnable {
     return true;
   }
 
+  private void tellStarted() {
+    for (Part part : parts) {
+      if (part.from == 0) {
+        long queueNanos = startedNanos - part.request.acceptedNanos;
+        part.request.reply.queued(queueNanos);
+        listener.requestStarted(queueNanos);
+      }
+    }
+    listener.batchStarted(reason, parts.size(), rows, merger.paddedRows(rows) - rows);
+  }
+
   private void run(List<Part> candidates) {
     List<Part> batch = withoutAnswered(candidates);
     if (batch.isEmpty()) {
       return;
     }
-    int rows = rows(batch);
+    int batchRows = rows(batch);
     TensorMap outputs;
     try {
-      outputs = predict(batch);
+      outputs = predict(batch, batchRows);
     } catch (Throwable e) {
-      listener.batchFailed(batch.size(), rows);
-      isolate(batch, e);
+      listener.batchFailed(batch.size(), batchRows);
+      isolate(batch, batchRows, e);
       return;
     }
     if (batch.size() == parts.size()) {
-      completedRows = rows;
-      completedNanos = computeNanos;
+      completedRows = batchRows;
     }
-    listener.batchCompleted(batch.size(), rows, computeNanos);
-    answer(batch, rows, outputs);
+    listener.batchCompleted(batch.size(), batchRows, computeNanos);
+    answer(batch, batchRows, outputs);
   }
 
   private static List<Part> withoutAnswered(List<Part> candidates) {
@@ -143,24 +206,26 @@ final class BatchRunner implements Runnable {
     return sum;
   }
 
-  private TensorMap predict(List<Part> batch) {
-    if (batch.size() == 1) {
+  private TensorMap predict(List<Part> batch, int batchRows) {
+    if (isUnchanged(batch, batchRows)) {
       return predict(batch, batch.getFirst().inputs());
     }
-    List<TensorMap> inputs = new ArrayList<>(batch.size());
-    for (Part part : batch) {
-      inputs.add(part.inputs());
-    }
-    try (TensorMap merged = Rows.concat(inputs)) {
+    try (TensorMap merged = merger.merge(batch, batchRows)) {
       return predict(batch, merged);
     }
+  }
+
+  /** Whether the model is given the inputs as they came, without a copy. */
+  private boolean isUnchanged(List<Part> batch, int batchRows) {
+    return batch.size() == 1
+        && (batch.getFirst().request.alone || merger.paddedRows(batchRows) == batchRows);
   }
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
     long start = ticker.nanos();
     try {
       return requireNonNull(
-          predictor.predict(inputs, batch.getFirst().request.requestedOutputs),
+          requireNonNull(predictor).predict(inputs, batch.getFirst().request.requestedOutputs),
           "the predictor returned null");
     } finally {
       computeNanos = ticker.nanos() - start;
@@ -170,39 +235,50 @@ final class BatchRunner implements Runnable {
   }
 
   /** Runs the halves of a failed batch, so that only the guilty fail. */
-  private void isolate(List<Part> batch, Throwable failure) {
+  private void isolate(List<Part> batch, int batchRows, Throwable failure) {
+    boolean outOfMemory = isOutOfMemory(failure);
+    if (outOfMemory) {
+      dispatcher.outOfMemory(batchRows);
+    }
     if (batch.size() == 1) {
+      if (parts.size() > 1 && !outOfMemory) {
+        dispatcher.poison().add(batch.getFirst().inputs(), ticker.nanos());
+      }
       batch.getFirst().fail(failure);
       return;
     }
+    long start = ticker.nanos();
     int middle = batch.size() / 2;
     run(batch.subList(0, middle));
     run(batch.subList(middle, batch.size()));
+    retryNanos = ticker.nanos() - start; // the outermost halves end last
   }
 
-  private void answer(List<Part> batch, int rows, TensorMap outputs) {
+  private static boolean isOutOfMemory(Throwable failure) {
+    return failure instanceof OutOfMemoryError
+        || (failure instanceof InferenceException known
+            && known.code() == ErrorCode.RESOURCE_EXHAUSTED);
+  }
+
+  private void answer(List<Part> batch, int batchRows, TensorMap outputs) {
     long nanos = computeNanos;
     Part only = batch.size() == 1 ? batch.getFirst() : null;
     if (only != null && only.isWhole() && (only.request.alone || !dispatcher.isMerging())) {
       only.succeed(outputs, nanos);
       return;
     }
-    String obstacle = Rows.whyNotSplittable(outputs, rows);
+    String obstacle = merger.whyNotSplittable(outputs, batchRows);
     if (obstacle != null) {
       dispatcher.stopMerging(obstacle);
       answerUnsplit(batch, only, outputs, obstacle);
       return;
     }
-    if (only != null) {
+    if (only != null && isUnchanged(batch, batchRows)) {
       only.succeed(outputs, nanos);
       return;
     }
-    int[] shares = new int[batch.size()];
-    for (int i = 0; i < shares.length; i++) {
-      shares[i] = batch.get(i).rows;
-    }
-    List<TensorMap> results = Rows.split(outputs, shares);
-    for (int i = 0; i < shares.length; i++) {
+    List<TensorMap> results = merger.split(batch, outputs);
+    for (int i = 0; i < batch.size(); i++) {
       batch.get(i).succeed(results.get(i), nanos);
     }
   }

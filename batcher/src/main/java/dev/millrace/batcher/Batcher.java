@@ -7,8 +7,13 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
+import dev.millrace.batcher.policy.BatchPolicy;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Merges the requests for one model into batches: a free runner takes what waits, so batches grow
@@ -23,30 +28,110 @@ import java.util.List;
  * run answers earlier, and the inputs are closed when the run has ended.
  */
 public final class Batcher implements AutoCloseable {
+  /** The largest number that a priority can be. */
+  public static final int LOWEST_PRIORITY = 1_000;
+
+  private static final Duration JOIN_SLICE = Duration.ofMillis(500);
+
   private final BatcherConfig config;
   private final BatchListener listener;
   private final Ticker ticker;
   private final Dispatcher dispatcher;
-  private final List<Thread> runners = new ArrayList<>();
+  private final Admission admission;
+  private final @Nullable Supplier<? extends Predictor> spares;
+  private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
 
   /** The key of the latest request; a stale one costs an allocation, so it needs no fence. */
   private BatchKey recentKey = BatchKey.none();
 
-  private Batcher(
-      BatcherConfig config, BatchListener listener, Ticker ticker, Dispatcher dispatcher) {
+  private Batcher(BatcherConfig config, Builder parts) {
     this.config = config;
-    this.listener = listener;
-    this.ticker = ticker;
-    this.dispatcher = dispatcher;
+    this.listener = parts.listener;
+    this.ticker = parts.ticker;
+    this.spares = parts.spares;
+    this.dispatcher =
+        new Dispatcher(
+            parts.name, config, parts.policy, listener, ticker, parts.device, this::replace);
+    this.admission = new Admission(dispatcher);
   }
 
   /**
-   * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
-   * takes the predictors over and closes them when it has drained.
+   * A batcher to be started.
    *
    * @param name of the model, for messages and thread names
-   * @param predictors at least one
+   * @param policy for this batcher alone
    */
+  public static Builder of(String name, BatcherConfig config, BatchPolicy policy) {
+    return new Builder(name, config, policy);
+  }
+
+  /** What a batcher is made of. */
+  public static final class Builder {
+    private final String name;
+    private final BatcherConfig config;
+    private final BatchPolicy policy;
+    private BatchListener listener = BatchListener.none();
+    private Ticker ticker = Ticker.system();
+    private DeviceArbiter.@Nullable Share device;
+    private @Nullable Supplier<? extends Predictor> spares;
+
+    private Builder(String name, BatcherConfig config, BatchPolicy policy) {
+      this.name = name;
+      this.config = config;
+      this.policy = policy;
+    }
+
+    /** Who hears of what it does. */
+    public Builder listener(BatchListener hearer) {
+      listener = new LoggingListener(hearer);
+      return this;
+    }
+
+    /** Where it reads the time. */
+    public Builder ticker(Ticker source) {
+      ticker = source;
+      return this;
+    }
+
+    /**
+     * What the model may use of a device that it shares. Stays the caller's, who closes it after the
+     * batcher.
+     */
+    public Builder device(DeviceArbiter.Share share) {
+      device = share;
+      return this;
+    }
+
+    /**
+     * Makes a predictor in place of one whose run does not come back. Called on a runner's thread;
+     * what it makes is the batcher's.
+     */
+    public Builder spares(Supplier<? extends Predictor> maker) {
+      spares = maker;
+      return this;
+    }
+
+    /**
+     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
+     * takes the predictors over and closes them when it has drained.
+     *
+     * @param predictors at least one
+     */
+    public Batcher start(List<? extends Predictor> predictors) {
+      if (predictors.isEmpty()) {
+        throw new IllegalArgumentException("a batcher needs a predictor");
+      }
+      Batcher batcher = new Batcher(config, this);
+      List<BatchRunner> runners = new ArrayList<>();
+      for (Predictor predictor : predictors) {
+        runners.add(batcher.newRunner(() -> predictor));
+      }
+      runners.forEach(BatchRunner::start);
+      return batcher;
+    }
+  }
+
+  /** Starts a batcher whose model has its device for itself and whose runs all come back. */
   public static Batcher start(
       String name,
       BatcherConfig config,
@@ -54,22 +139,29 @@ public final class Batcher implements AutoCloseable {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker) {
-    if (predictors.isEmpty()) {
-      throw new IllegalArgumentException("a batcher needs a predictor");
+    return of(name, config, policy).listener(listener).ticker(ticker).start(predictors);
+  }
+
+  private BatchRunner newRunner(Supplier<? extends Predictor> predictor) {
+    String threadName = "%s-runner-%d".formatted(dispatcher.name(), runners.size());
+    BatchRunner runner =
+        new BatchRunner(threadName, dispatcher, predictor, new RowMerger(config), listener, ticker);
+    runners.add(runner);
+    dispatcher.add(runner);
+    return runner;
+  }
+
+  /** A runner is lost in a run: another one takes its place, if there can be one. */
+  private synchronized void replace() {
+    Supplier<? extends Predictor> maker = spares;
+    if (maker != null) {
+      newRunner(maker).start();
     }
-    BatchListener logging = new LoggingListener(listener);
-    Dispatcher dispatcher =
-        new Dispatcher(name, config, policy, logging, ticker, predictors.size());
-    Batcher batcher = new Batcher(config, logging, ticker, dispatcher);
-    for (Predictor predictor : predictors) {
-      batcher.runners.add(
-          Thread.ofPlatform()
-              .name("%s-runner-%d".formatted(name, batcher.runners.size()))
-              .daemon()
-              .unstarted(new BatchRunner(dispatcher, predictor, logging, ticker)));
-    }
-    batcher.runners.forEach(Thread::start);
-    return batcher;
+  }
+
+  /** Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}. */
+  public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
+    return submit(inputs, requestedOutputs, deadline, 0);
   }
 
   /**
@@ -78,19 +170,31 @@ public final class Batcher implements AutoCloseable {
    *
    * @param inputs agreeing in dimension 0, if the batcher merges; checked against the model before
    * @param requestedOutputs names of the outputs to compute; empty for all
+   * @param priority 0 to {@value #LOWEST_PRIORITY}; those of a smaller number are served first, but
+   *     a request that has waited for a second longer goes before one of the next better priority
    * @throws InferenceException RESOURCE_EXHAUSTED with a time to come back if the queue is full,
-   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE while closing, INVALID_ARGUMENT if the
+   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would be
+   *     late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if the
    *     inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
    *     cannot be joined
    */
-  public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
+  public Reply submit(
+      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority) {
     long now = ticker.nanos();
     if (deadline.isExpired(now)) {
       listener.requestShed(ShedReason.DEADLINE);
       throw new InferenceException(
           ErrorCode.DEADLINE_EXCEEDED, "the deadline had passed when the request came");
     }
-    Request request = request(inputs, List.copyOf(requestedOutputs), deadline, now);
+    if (admission.isHopeless(deadline, now)) {
+      listener.requestShed(ShedReason.OVERLOAD);
+      throw InferenceException.unavailable(
+          "model '%s' has too many requests waiting to answer this one in time"
+              .formatted(dispatcher.name()),
+          dispatcher.retryAfter());
+    }
+    Request request =
+        request(inputs, List.copyOf(requestedOutputs), deadline, checked(priority), now);
     ShedReason refusal = dispatcher.offer(request);
     if (refusal != null) {
       listener.requestShed(refusal);
@@ -104,8 +208,16 @@ public final class Batcher implements AutoCloseable {
     return request.reply;
   }
 
+  private static int checked(int priority) {
+    if (priority < 0 || priority > LOWEST_PRIORITY) {
+      throw InferenceException.invalidArgument(
+          "priority must be 0 to %d, got %d".formatted(LOWEST_PRIORITY, priority));
+    }
+    return priority;
+  }
+
   private Request request(
-      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, long now) {
+      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority, long now) {
     int max = config.maxBatchSize();
     boolean counted = max > 0 && !inputs.isEmpty();
     int rows = counted ? rows(inputs, max) : 1;
@@ -116,9 +228,9 @@ public final class Batcher implements AutoCloseable {
               .formatted(rows, max));
     }
     BatchKey key = counted ? key(inputs, requestedOutputs) : BatchKey.none();
-    boolean alone = !counted || rows == 0;
+    boolean alone = !counted || rows == 0 || dispatcher.poison().contains(inputs, now);
     return new Request(
-        dispatcher, key, inputs, requestedOutputs, deadline, now, rows, alone, oversized);
+        dispatcher, key, inputs, requestedOutputs, deadline, priority, now, rows, alone, oversized);
   }
 
   private static int rows(TensorMap inputs, int max) {
@@ -158,17 +270,17 @@ public final class Batcher implements AutoCloseable {
 
   /** Requests that wait. */
   public int queuedRequests() {
-    return dispatcher.queuedRequests();
+    return dispatcher.backlog().requests();
   }
 
   /** Rows that wait. */
   public int queuedRows() {
-    return dispatcher.queuedRows();
+    return dispatcher.backlog().rows();
   }
 
   /** Bytes of the inputs that wait. */
   public long queuedBytes() {
-    return dispatcher.queuedBytes();
+    return dispatcher.backlog().bytes();
   }
 
   /** Batches that run. */
@@ -181,20 +293,43 @@ public final class Batcher implements AutoCloseable {
     dispatcher.expire();
   }
 
+  /** Runs that have not come back for so long that nothing is expected of them. */
+  public int hungRuns() {
+    return dispatcher.hungRuns();
+  }
+
   /**
    * Stops accepting, finishes what was accepted, stops the runners and closes the predictors;
-   * returns when all that is done, on a second call too. Not interruptible.
+   * returns when all that is done, on a second call too, or when only {@link #hungRuns} are left:
+   * their predictors are still in use, and so is the model. Not interruptible.
    *
    * @throws IllegalStateException if called by a dependent of a reply on a thread of the batcher's,
    *     which it would wait for
    */
   @Override
   public void close() {
-    if (runners.contains(Thread.currentThread()) || dispatcher.isTimerThread()) {
-      throw new IllegalStateException("a batcher cannot be closed by one of its own threads");
+    for (BatchRunner runner : runners) {
+      if (runner.thread() == Thread.currentThread() || dispatcher.isTimerThread()) {
+        throw new IllegalStateException("a batcher cannot be closed by one of its own threads");
+      }
     }
     dispatcher.drain();
-    runners.forEach(Batcher::join);
+    boolean interrupted = false;
+    for (int i = 0; i < runners.size(); i++) { // another one may come in place of a lost one
+      BatchRunner runner = runners.get(i);
+      while (runner.thread().isAlive() && !runner.isLost()) {
+        try {
+          if (!runner.thread().join(JOIN_SLICE)) {
+            dispatcher.lookForHungRuns();
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
     dispatcher.stopTimer();
   }
 

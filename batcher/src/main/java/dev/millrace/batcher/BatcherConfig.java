@@ -1,16 +1,33 @@
 package dev.millrace.batcher;
 
+import static java.util.Objects.requireNonNull;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
 /**
- * The bounds of a batcher.
+ * What a batcher keeps to, whatever its policy says.
  *
  * @param maxBatchSize most rows (dimension 0) that the model sees at once; 0 if requests are never
  *     merged nor split, so that inputs need no common first dimension
  * @param queueLimit most requests that wait, those that run not counted
  * @param queueBytes most bytes of inputs that wait; a request beyond it is still accepted while
  *     nothing else waits
+ * @param batchSizes the only numbers of rows that the model is to see, ascending: a batch is filled
+ *     up to the next one. Empty for any. Costs the time of the rows that nobody asked for; pays for
+ *     engines that compile or tune for each size, and makes a row's numbers independent of the batch
+ *     that it shares when there is one size only.
+ * @param padding how requests of different lengths share a batch; null if they do not
  */
-public record BatcherConfig(int maxBatchSize, int queueLimit, long queueBytes) {
+public record BatcherConfig(
+    int maxBatchSize,
+    int queueLimit,
+    long queueBytes,
+    List<Integer> batchSizes,
+    @Nullable Padding padding) {
   public BatcherConfig {
+    requireNonNull(batchSizes, "batchSizes is null");
+    batchSizes = List.copyOf(batchSizes);
     if (maxBatchSize < 0) {
       throw new IllegalArgumentException("maxBatchSize is negative: " + maxBatchSize);
     }
@@ -20,5 +37,19 @@ public record BatcherConfig(int maxBatchSize, int queueLimit, long queueBytes) {
     if (queueBytes < 1) {
       throw new IllegalArgumentException("queueBytes is below 1: " + queueBytes);
     }
+    int previous = 0;
+    for (int size : batchSizes) {
+      if (size <= previous || size > maxBatchSize) {
+        throw new IllegalArgumentException(
+            "batchSizes must ascend from 1 to maxBatchSize (%d): %s"
+                .formatted(maxBatchSize, batchSizes));
+      }
+      previous = size;
+    }
+  }
+
+  /** Bounds, for batches of any size of requests of equal lengths. */
+  public BatcherConfig(int maxBatchSize, int queueLimit, long queueBytes) {
+    this(maxBatchSize, queueLimit, queueBytes, List.of(), null);
   }
 }

@@ -1,132 +1,130 @@
 package dev.millrace.batcher;
 
+import dev.millrace.api.Deadline;
 import dev.millrace.api.Ticker;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Answers requests at their deadlines, also while every runner is busy. Its state is guarded by the
- * batcher's lock.
+ * Answers requests at their deadlines, also while every runner is busy.
  *
  * <p>The thread starts with the first deadline and sleeps until the earliest one that it knew when
- * it fell asleep. It is not told of requests that are done, nor of later deadlines: with the usual
- * time-out that is the same for all, it wakes once a time-out and a submission wakes it as rarely.
+ * it fell asleep; a request with an earlier one wakes it. It is not told of requests that are done,
+ * nor of later deadlines: with the usual time-out that is the same for all, it wakes once a time-out
+ * and a submission wakes it as rarely.
+ *
+ * <p>The heap is guarded by the batcher's lock. Who submits takes no lock: the thread publishes when
+ * it will wake, then takes in once more what was submitted until then.
  */
 final class DeadlineTimer implements AutoCloseable {
   private final String name;
   private final ReentrantLock lock;
-  private final Condition wake;
-  private final RequestQueue queue;
   private final Ticker ticker;
   private final Dispatcher dispatcher;
   private final DeadlineHeap heap = new DeadlineHeap();
-  private @Nullable Thread thread;
-  private boolean closed;
+  private volatile @Nullable Thread thread;
+  private volatile boolean closed;
 
   /** Whether the thread sleeps without an end. */
-  private boolean resting;
+  private volatile boolean resting = true;
 
   /** When the thread wakes by itself, unless it is resting. */
-  private long wakeNanos;
+  private volatile long wakeNanos;
 
-  DeadlineTimer(
-      Dispatcher dispatcher, String name, ReentrantLock lock, RequestQueue queue, Ticker ticker) {
+  DeadlineTimer(Dispatcher dispatcher, String name, ReentrantLock lock, Ticker ticker) {
     this.name = name;
     this.lock = lock;
-    this.wake = lock.newCondition();
-    this.queue = queue;
     this.ticker = ticker;
     this.dispatcher = dispatcher;
   }
 
-  /** Under the lock. */
-  void add(Request request) {
-    heap.add(request);
-    if (thread == null) {
-      resting = true;
-      thread = Thread.ofPlatform().name(name + "-deadlines").daemon().start(this::run);
-    } else if (resting || request.deadline.nanos() - wakeNanos < 0) {
-      wake.signal();
+  /** A request with this deadline was submitted; by any thread, after it can be taken in. */
+  void expect(Deadline deadline) {
+    Thread sleeper = thread;
+    if (sleeper == null) {
+      start();
+    } else if (resting || deadline.nanos() - wakeNanos < 0) {
+      resting = false;
+      wakeNanos = deadline.nanos();
+      LockSupport.unpark(sleeper);
     }
   }
 
-  /** Under the lock; does nothing if the request has no deadline or was removed. */
-  void remove(Request request) {
-    heap.remove(request);
+  private synchronized void start() {
+    if (thread == null && !closed) {
+      thread = Thread.ofPlatform().name(name + "-deadlines").daemon().start(this::run);
+    }
+  }
+
+  /** The deadlines of what was taken in; to be used under the lock. */
+  DeadlineHeap heap() {
+    return heap;
   }
 
   private void run() {
-    while (true) {
+    while (!closed) {
       expire();
-      lock.lock();
-      try {
-        if (closed) {
-          return;
-        }
-        Request earliest = heap.peek();
-        if (earliest == null) {
-          resting = true;
-          wake.awaitUninterruptibly();
-        } else {
-          wakeNanos = earliest.deadline.nanos();
-          Dispatcher.await(wake, earliest.deadline.remaining(ticker.nanos()));
-        }
-        resting = false;
-      } finally {
-        lock.unlock();
+      if (sleepUntilEarliest()) {
+        LockSupport.park(this);
+      } else if (!closed) {
+        LockSupport.parkNanos(this, wakeNanos - ticker.nanos());
       }
+    }
+  }
+
+  /** Publishes when this wakes next; whether it rests until it is told. */
+  private boolean sleepUntilEarliest() {
+    lock.lock();
+    try {
+      Request earliest;
+      do {
+        earliest = heap.peek();
+        wakeNanos = earliest == null ? 0 : earliest.deadline.nanos();
+        resting = earliest == null;
+        dispatcher.takeIn();
+      } while (heap.peek() != earliest);
+      return earliest == null;
+    } finally {
+      lock.unlock();
     }
   }
 
   /** Answers the requests that are late now. */
   void expire() {
-    List<Request> waiting = new ArrayList<>();
-    List<Request> running = new ArrayList<>();
+    List<Request> late = new ArrayList<>();
     lock.lock();
     try {
+      dispatcher.takeIn();
       long now = ticker.nanos();
-      for (Request late = heap.peek();
-          late != null && late.deadline.isExpired(now);
-          late = heap.peek()) {
-        heap.remove(late);
-        if (queue.remove(late)) {
-          waiting.add(late);
-        } else {
-          running.add(late);
-        }
+      for (Request request = heap.peek();
+          request != null && request.deadline.isExpired(now);
+          request = heap.peek()) {
+        heap.remove(request);
+        late.add(request);
       }
     } finally {
       lock.unlock();
     }
-    waiting.forEach(dispatcher::answerDropped);
-    running.forEach(dispatcher::answerLate);
+    late.forEach(dispatcher::expire);
   }
 
   boolean isCurrentThread() {
-    lock.lock();
-    try {
-      return Thread.currentThread() == thread;
-    } finally {
-      lock.unlock();
-    }
+    return Thread.currentThread() == thread;
   }
 
   /** Ends the thread; returns when it has ended. */
   @Override
   public void close() {
     Thread ending;
-    lock.lock();
-    try {
+    synchronized (this) {
       closed = true;
       ending = thread;
-      wake.signal();
-    } finally {
-      lock.unlock();
     }
     if (ending != null) {
+      LockSupport.unpark(ending);
       Batcher.join(ending);
     }
   }

@@ -3,26 +3,46 @@ package dev.millrace.batcher;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Ticker;
-import dev.millrace.batcher.BatchPolicy.Decision;
-import dev.millrace.batcher.BatchPolicy.Hold;
-import dev.millrace.batcher.BatchPolicy.Run;
+import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.BatchPolicy.Decision;
+import dev.millrace.batcher.policy.BatchPolicy.Hold;
+import dev.millrace.batcher.policy.BatchPolicy.Run;
+import dev.millrace.batcher.policy.BatchPolicy.Trigger;
+import dev.millrace.batcher.policy.DispatchReason;
+import dev.millrace.batcher.policy.Forecast;
+import java.lang.invoke.VarHandle;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.concurrent.locks.Condition;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jctools.queues.varhandle.MpscChunkedVarHandleArrayQueue;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Hands what waits to the runners, as the policy decides. All the state that threads share is here,
- * under one lock: the queue, the heap of deadlines, the idle runners, the policy's own. A
- * submission takes the lock once and a runner once a batch. Nothing is predicted, copied, closed,
- * completed or told to the listener under it.
+ * Hands what waits to the runners, as the policy decides.
  *
- * <p>An idle runner waits on a condition of its own, and a submission signals one if there is one:
- * while all are busy nobody is woken. During a hold only the runner that holds is, once enough
- * waits. A runner that leaves something in the queue wakes the next one.
+ * <p>A submission takes no lock: it counts the request in the backlog, leaves it in the inbox, and
+ * wakes a runner if one is idle. A runner takes the lock once a batch; under it, it moves the inbox
+ * into the queue, asks the policy, and takes. Nothing is predicted, copied, completed or told to the
+ * listener under the lock.
+ *
+ * <table>
+ * <caption>What is shared, and how</caption>
+ * <tr><td>backlog, inbox, a request's state</td><td>atomics; any thread</td></tr>
+ * <tr><td>queue, heap of deadlines, policy, speed, running</td><td>the lock</td></tr>
+ * <tr><td>holder, hold target, closing, merging, forecast</td><td>volatile, written under the lock
+ * </td></tr>
+ * <tr><td>a runner's mode, the count of idle ones</td><td>compare-and-set</td></tr>
+ * </table>
+ *
+ * <p>No wake-up is lost (Dekker's pattern): a submission offers and then looks for an idle runner, a
+ * runner says that it is idle and then looks into the inbox; each with a full fence between. While
+ * all are busy nobody is woken. During a hold only the runner that holds is, once enough waits. A
+ * runner that leaves something in the queue wakes the next one.
  */
 final class Dispatcher {
   private static final Logger log = LoggerFactory.getLogger(Dispatcher.class);
@@ -30,32 +50,61 @@ final class Dispatcher {
   private static final Duration UNKNOWN_RETRY = Duration.ofSeconds(1);
   private static final Duration LONGEST_RETRY = Duration.ofMinutes(1);
 
+  /** How long the cap stays low after a batch did not fit into memory. */
+  private static final Duration LOWERED = Duration.ofSeconds(30);
+
+  /** Slots of the inbox's first chunk; it grows by as many. */
+  private static final int INBOX_CHUNK = 1024;
+
   private final String name;
   private final BatcherConfig config;
   private final BatchPolicy policy;
-  private final BatchListener listener;
   private final Ticker ticker;
-  private final int runners;
+  private final BatchListener listener;
+  private final DeviceArbiter.@Nullable Share device;
+
+  private final Backlog backlog;
+  private final MpscChunkedVarHandleArrayQueue<Request> inbox;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final RequestQueue queue;
   private final DeadlineTimer timer;
-  private final ArrayDeque<BatchRunner> idle = new ArrayDeque<>();
+  private final MeasuredSpeed speed = new MeasuredSpeed();
+  private final RetryBudget retries = new RetryBudget();
+  private final PoisonMemory poison = new PoisonMemory();
+  private final HungRuns hungRuns;
+  private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
+  private final AtomicInteger idle = new AtomicInteger();
+
+  /** Batches that were taken and have not ended; written under the lock. */
+  private final AtomicInteger running = new AtomicInteger();
+
+
+  /** Whether the cap is low, and until when. */
+  private boolean lowered;
+
+  private long loweredUntil;
 
   /** The runner that holds back; null if none does. */
-  private @Nullable BatchRunner holder;
+  private volatile @Nullable BatchRunner holder;
 
-  private int holdTarget;
-  private int running;
-  private boolean closing;
-  private final MeasuredSpeed speed = new MeasuredSpeed();
+  private volatile int holdTarget;
 
-  /** Written under the lock. */
+  /** When a runner last took a batch or ended one. */
+  private volatile long movedNanos;
+
+  /** Whether a request was dropped since the queue was last tidied. */
+  private volatile boolean untidy;
+
+  private volatile boolean closing;
   private volatile boolean merging = true;
+  private volatile Forecast forecast = Forecast.unknown();
 
   /**
+   * @param policy may throw
    * @param listener must not throw
-   * @param runners that will ask for work
+   * @param device null if nothing else runs there
+   * @param onLost called under the lock when a runner is lost
    */
   Dispatcher(
       String name,
@@ -63,235 +112,460 @@ final class Dispatcher {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker,
-      int runners) {
+      DeviceArbiter.@Nullable Share device,
+      Runnable onLost) {
     this.name = name;
     this.config = config;
-    this.policy = policy;
+    this.policy = new GuardedPolicy(policy, name);
     this.listener = listener;
     this.ticker = ticker;
-    this.runners = runners;
-    this.queue = new RequestQueue(config.maxBatchSize());
-    this.timer = new DeadlineTimer(this, name, lock, queue, ticker);
+    this.device = device;
+    this.hungRuns = new HungRuns(name, onLost);
+    this.movedNanos = ticker.nanos();
+    this.backlog = new Backlog(config);
+    // A slot for each request that may wait, and as many for dropped ones that are still linked.
+    int slots = (int) Math.min(1L << 25, Math.max(INBOX_CHUNK, config.queueLimit()) * 2L);
+    this.inbox = new MpscChunkedVarHandleArrayQueue<>(INBOX_CHUNK, slots);
+    this.queue = new RequestQueue(config, this.policy);
+    this.timer = new DeadlineTimer(this, name, lock, ticker);
   }
 
   String name() {
     return name;
   }
 
-  Condition newCondition() {
-    return lock.newCondition();
+  Backlog backlog() {
+    return backlog;
   }
 
-  /** Queues a request; null if it was accepted, else why not. */
+  PoisonMemory poison() {
+    return poison;
+  }
+
+  /** A runner that will ask for work. */
+  void add(BatchRunner runner) {
+    runners.add(runner);
+  }
+
+  /** Queues a request; null if it was accepted, else why not. Does not wait for anybody. */
   @Nullable ShedReason offer(Request request) {
-    lock.lock();
+    if (!backlog.reserve(request)) {
+      return ShedReason.QUEUE_FULL;
+    }
+    if (closing) {
+      backlog.release(request, request.waitingRows());
+      wakeAll(); // one may have gone to rest because of this one
+      return ShedReason.CLOSING;
+    }
+    if (!inbox.offer(request) && !(tidy() && inbox.offer(request))) {
+      backlog.release(request, request.waitingRows());
+      return ShedReason.QUEUE_FULL;
+    }
+    VarHandle.fullFence();
+    if (!request.deadline.isNone()) {
+      timer.expect(request.deadline);
+    }
+    BatchRunner holding = holder;
+    if (holding == null) {
+      wakeIdle();
+    } else if (backlog.rows() >= holdTarget) {
+      wake(holding, BatchRunner.Mode.HOLDING);
+    }
+    if (request.acceptedNanos - movedNanos > HungRuns.LEAST_NANOS && running.get() > 0) {
+      lookForHungRuns();
+    }
+    return null;
+  }
+
+  /** Makes room in an inbox that is full of dropped requests, if nobody else is at it. */
+  private boolean tidy() {
+    if (!lock.tryLock()) {
+      return false;
+    }
     try {
-      if (closing) {
-        return ShedReason.CLOSING;
-      }
-      if (queue.requests() >= config.queueLimit()
-          || (!queue.isEmpty() && queue.bytes() + request.bytes > config.queueBytes())) {
-        return ShedReason.QUEUE_FULL;
-      }
-      queue.add(request);
-      if (!request.deadline.isNone()) {
-        timer.add(request);
-      }
-      if (holder == null) {
-        wakeIdle();
-      } else if (queue.queuedRows() >= holdTarget) {
-        wakeHolder();
-      }
-      return null;
+      takeIn();
     } finally {
       lock.unlock();
     }
+    return true;
   }
 
-  private void wakeIdle() {
-    BatchRunner runner = idle.pollFirst();
-    if (runner != null) {
-      runner.idle = false;
-      queue.idleRunners(idle.size());
-      runner.wake.signal();
+  private boolean wakeIdle() {
+    if (idle.get() > 0) {
+      for (BatchRunner runner : runners) {
+        if (wake(runner, BatchRunner.Mode.IDLE)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Sets a runner to work if it is in that mode. From any thread. */
+  private boolean wake(BatchRunner runner, BatchRunner.Mode from) {
+    if (runner.mode.get() != from
+        || !runner.mode.compareAndSet(from, BatchRunner.Mode.WORKING)) {
+      return false;
+    }
+    if (from == BatchRunner.Mode.IDLE) {
+      idle.decrementAndGet();
+    }
+    LockSupport.unpark(runner.thread());
+    return true;
+  }
+
+  private void wakeAll() {
+    for (BatchRunner runner : runners) {
+      for (BatchRunner.Mode mode : BatchRunner.Mode.values()) {
+        if (mode != BatchRunner.Mode.WORKING) {
+          wake(runner, mode);
+        }
+      }
     }
   }
 
-  private void wakeHolder() {
-    if (holder != null) {
-      holder.wake.signal();
-      holder = null;
+  /** What is left in the queue is for the next runner, if one more may run. */
+  private void wakeForRest() {
+    if (holder == null && !wakeIdle() && running.get() < policy.concurrency()) {
+      for (BatchRunner runner : runners) {
+        if (wake(runner, BatchRunner.Mode.CAPPED)) {
+          return;
+        }
+      }
     }
   }
 
   /**
    * Called by a runner after each batch: waits until there is something for it, and puts that into
-   * its {@code parts} and {@code dropped}, one of which may be empty. False when it shall end.
+   * its {@code parts}, {@code over} and {@code sacrificed}, some of which may be empty. False when
+   * it shall end.
    */
   boolean next(BatchRunner runner) {
+    boolean more;
+    boolean rest;
     lock.lock();
     try {
-      finish(runner);
-      while (true) {
-        long now = ticker.nanos();
-        dropOver(runner, now);
-        if (!runner.dropped.isEmpty()) {
-          wakeForRest();
-          return true;
-        }
-        if (queue.isEmpty() && closing) {
-          return false;
-        }
-        if (queue.isEmpty() || holder != null) {
-          awaitWork(runner);
-          continue;
-        }
-        switch (decide(now)) {
-          case Run(int rows) -> {
-            queue.take(rows, now, runner.parts, runner.dropped);
-            runner.dropped.forEach(timer::remove);
-            running++;
-            wakeForRest();
-            return true;
+      more = findWork(runner);
+      rest = !queue.isEmpty();
+      runner.over.forEach(timer.heap()::remove);
+      runner.sacrificed.forEach(timer.heap()::remove);
+    } finally {
+      lock.unlock();
+    }
+    if (!more) {
+      wakeAll(); // the others end too
+    } else if (rest) {
+      wakeForRest();
+    }
+    return more;
+  }
+
+  private boolean findWork(BatchRunner runner) {
+    Trigger trigger = finish(runner) ? Trigger.COMPLETION : Trigger.ARRIVAL;
+    while (!runner.isLost()) {
+      takeIn();
+      long now = ticker.nanos();
+      keepToBounds(now);
+      boolean waiting = queue.selectFront();
+      while (waiting && queue.first().isOver(now)) {
+        runner.over.addAll(queue.removeFirst(1));
+        waiting = queue.selectFront();
+      }
+      if (!runner.over.isEmpty()) {
+        leaveDevice(runner, 0);
+        return true;
+      }
+      if (!waiting && closing && backlog.isEmpty()) {
+        leaveDevice(runner, 0);
+        return false;
+      }
+      if (!waiting || holder != null) {
+        rest(runner, BatchRunner.Mode.IDLE);
+        trigger = Trigger.ARRIVAL;
+      } else if (running.get() >= policy.concurrency()) {
+        rest(runner, BatchRunner.Mode.CAPPED);
+        trigger = Trigger.ARRIVAL;
+      } else if (enterDevice(runner)) {
+        switch (decide(trigger, now)) {
+          case Run run -> {
+            if (take(run, runner, now)) {
+              return true;
+            }
           }
-          case Hold(long until, int target) -> hold(runner, until - now, target);
+          case Hold(long until, int target) -> trigger = hold(runner, until, target);
         }
       }
+    }
+    return false;
+  }
+
+  /** Lets the queue know of the bounds that failures have set for a while. */
+  private void keepToBounds(long now) {
+    queue.merging(merging && !retries.isPausing(now));
+    if (lowered && now - loweredUntil >= 0) {
+      lowered = false;
+      queue.maxBatchSize(config.maxBatchSize());
+    }
+  }
+
+  /** A batch of so many rows did not fit into memory: for a while, half of it is the most. */
+  void outOfMemory(int rows) {
+    lock.lock();
+    try {
+      int cap = Math.max(1, Math.min(queue.maxBatchSize(), rows / 2));
+      if (queue.maxBatchSize() > cap) {
+        queue.maxBatchSize(cap);
+        log.warn(
+            "model '{}' ran out of memory with {} rows: no more than {} at once for {} s",
+            name,
+            rows,
+            cap,
+            LOWERED.toSeconds());
+      }
+      lowered = true;
+      loweredUntil = ticker.nanos() + LOWERED.toNanos();
     } finally {
       lock.unlock();
     }
   }
 
-  /** Books the batch that the runner has run, if it has. */
-  private void finish(BatchRunner runner) {
-    runner.dropped.clear();
+  /** Books the batch that the runner has run; false if it has not. */
+  private boolean finish(BatchRunner runner) {
+    runner.over.clear();
+    runner.sacrificed.clear();
     if (runner.parts.isEmpty()) {
-      return;
+      return false;
     }
     for (Part part : runner.parts) {
       if (part.request.reply.isDone()) {
-        timer.remove(part.request);
+        timer.heap().remove(part.request);
       }
     }
     runner.parts.clear();
-    running--;
-    if (runner.completedRows > 0) {
-      speed.add(runner.completedRows, runner.completedNanos);
-      try {
-        policy.batchCompleted(runner.completedRows, runner.completedNanos, ticker.nanos());
-      } catch (RuntimeException | Error e) {
-        log.error("the batch policy of model '{}' failed", name, e);
-      }
+    long now = ticker.nanos();
+    long busy = now - runner.startedNanos;
+    movedNanos = now;
+    hungRuns.ended(runner, busy);
+    if (runner.isLost()) {
+      return false;
     }
-  }
-
-  /** Drops what nobody wants any more from the front, so that the policy sees a live one. */
-  private void dropOver(BatchRunner runner, long now) {
-    Request over = queue.firstIfOver(now);
-    while (over != null) {
-      queue.remove(over);
-      timer.remove(over);
-      runner.dropped.add(over);
-      over = queue.firstIfOver(now);
+    running.decrementAndGet();
+    leaveDevice(runner, busy);
+    hungRuns.look(runners, now, this::lose);
+    boolean well = runner.completedRows == runner.rows;
+    if (well) {
+      speed.add(runner.rows, busy);
     }
-  }
-
-  /** What is left in the queue is for the next idle runner. */
-  private void wakeForRest() {
-    if (!queue.isEmpty()) {
-      wakeIdle();
-    }
-  }
-
-  private void awaitWork(BatchRunner runner) {
-    runner.idle = true;
-    idle.addFirst(runner);
-    queue.idleRunners(idle.size());
-    while (runner.idle) {
-      runner.wake.awaitUninterruptibly();
-    }
-  }
-
-  private Decision decide(long now) {
-    Run all = new Run(queue.frontRows());
-    try {
-      return switch (policy.decide(queue, now)) {
-        case Run run -> run;
-        case Hold hold ->
-            closing || hold.untilNanos() - now <= 0 || queue.queuedRows() >= hold.targetRows()
-                ? all
-                : hold;
-      };
-    } catch (RuntimeException | Error e) {
-      log.error("the batch policy of model '{}' failed", name, e);
-      return all;
-    }
-  }
-
-  private void hold(BatchRunner runner, long nanos, int target) {
-    holder = runner;
-    holdTarget = target;
-    await(runner.wake, nanos);
-    if (holder == runner) {
-      holder = null;
-    }
-  }
-
-  /** Waits for a signal; an interrupt, which nobody sends on purpose, ends it early. */
-  @SuppressWarnings("WaitNotInLoop") // the callers look again what there is to do
-  static void await(Condition condition, long nanos) {
-    try {
-      long _ = condition.awaitNanos(nanos);
-    } catch (InterruptedException e) {
-      log.debug("a thread of a batcher was interrupted", e);
-    }
-  }
-
-  /** Takes a request out of the queue and frees its inputs; false if it does not wait. */
-  boolean withdraw(Request request) {
-    lock.lock();
-    try {
-      if (!queue.remove(request)) {
-        return false;
-      }
-      timer.remove(request);
-    } finally {
-      lock.unlock();
-    }
-    request.release();
+    retries.spent(busy, runner.retryNanos, now);
+    policy.completed(runner.shape, runner.rows, runner.startedNanos, well ? busy : 0, now);
+    Forecast learned = policy.forecast();
+    forecast =
+        learned.nanosPerRow() > 0
+            ? learned
+            : new Forecast(speed.nanosPerRow() / runners.size(), learned.runNanos());
     return true;
   }
 
-  /** Drops a request that its client gave up, if it waits. */
+  /** A runner's run is not expected back: the others go on without it. */
+  private void lose(BatchRunner runner, long busyNanos) {
+    runner.lose();
+    running.decrementAndGet();
+    leaveDevice(runner, busyNanos);
+  }
+
+  /** Looks for runs that do not come back. */
+  void lookForHungRuns() {
+    lock.lock();
+    try {
+      hungRuns.look(runners, ticker.nanos(), this::lose);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int hungRuns() {
+    return hungRuns.count();
+  }
+
+  /** Moves what was submitted into the queue, and unlinks what was dropped. Under the lock. */
+  void takeIn() {
+    if (untidy) {
+      untidy = false;
+      queue.removeDropped(timer.heap());
+    }
+    for (Request request = inbox.poll(); request != null; request = inbox.poll()) {
+      if (request.isWaiting()) {
+        queue.add(request);
+        if (!request.deadline.isNone()) {
+          timer.heap().add(request);
+        }
+      }
+    }
+  }
+
+  /** Waits until somebody wakes the runner; the lock is free meanwhile. */
+  private void rest(BatchRunner runner, BatchRunner.Mode mode) {
+    leaveDevice(runner, 0);
+    runner.mode.set(mode);
+    if (mode == BatchRunner.Mode.IDLE) {
+      idle.incrementAndGet();
+      boolean missed =
+          holder == null && (!inbox.isEmpty() || (closing && backlog.isEmpty()));
+      if (missed && wake(runner, mode)) {
+        return;
+      }
+    }
+    park(runner, mode, Long.MAX_VALUE);
+  }
+
+  /** Waits until the runner leaves the mode, or until that time; the lock is free meanwhile. */
+  private void park(BatchRunner runner, BatchRunner.Mode mode, long untilNanos) {
+    lock.unlock();
+    try {
+      while (runner.mode.get() == mode) {
+        if (untilNanos == Long.MAX_VALUE) {
+          LockSupport.park(this);
+        } else {
+          long left = untilNanos - ticker.nanos();
+          if (left <= 0) {
+            return;
+          }
+          LockSupport.parkNanos(this, left);
+        }
+        boolean _ = Thread.interrupted(); // nobody does that on purpose, and parking would not wait
+      }
+    } finally {
+      lock.lock();
+    }
+  }
+
+  /** Holds back; what made an end of it. */
+  private Trigger hold(BatchRunner runner, long untilNanos, int target) {
+    leaveDevice(runner, 0);
+    holdTarget = target;
+    runner.mode.set(BatchRunner.Mode.HOLDING);
+    holder = runner;
+    VarHandle.fullFence();
+    if (backlog.rows() < target && !closing) {
+      park(runner, BatchRunner.Mode.HOLDING, untilNanos);
+    }
+    runner.mode.set(BatchRunner.Mode.WORKING);
+    holder = null;
+    return backlog.rows() >= target ? Trigger.HOLD_TARGET : Trigger.HOLD_TIMEOUT;
+  }
+
+  /** Takes a place on the device; false if that took waiting, so that everything may have changed. */
+  private boolean enterDevice(BatchRunner runner) {
+    if (device == null || runner.place.isHeld() || !device.isContended()) {
+      return true;
+    }
+    if (device.tryEnter(runner.place)) {
+      return true;
+    }
+    lock.unlock();
+    try {
+      device.enter(runner.place);
+    } finally {
+      lock.lock();
+    }
+    return false;
+  }
+
+  private void leaveDevice(BatchRunner runner, long busyNanos) {
+    if (device != null && runner.place.isHeld()) {
+      device.leave(runner.place, busyNanos);
+    }
+  }
+
+  private Decision decide(Trigger trigger, long now) {
+    queue.runners(idle.get(), running.get());
+    Decision decision = policy.decide(queue, trigger, now);
+    if (decision instanceof Hold(long until, int target)
+        && (closing || until - now <= 0 || backlog.rows() >= target)) {
+      return new Run(0, queue.rows(), DispatchReason.DRAIN);
+    }
+    return decision;
+  }
+
+  /** Does what was decided; false if nobody wanted what was there. */
+  private boolean take(Run run, BatchRunner runner, long now) {
+    if (run.shed() > 0) {
+      runner.sacrificed.addAll(queue.removeFirst(run.shed()));
+    }
+    if (!queue.frontIsEmpty()) {
+      runner.shape = queue.take(run.rows(), now, runner.parts, runner.over);
+    }
+    if (runner.parts.isEmpty()) {
+      return !runner.over.isEmpty() || !runner.sacrificed.isEmpty();
+    }
+    int rows = 0;
+    for (Part part : runner.parts) {
+      rows += Math.max(1, part.rows);
+      if (part.isLast()) {
+        backlog.release(part.request, Math.max(1, part.rows));
+      } else {
+        backlog.releaseRows(part.rows);
+      }
+    }
+    runner.rows = rows;
+    runner.reason = run.reason();
+    runner.startedNanos = now;
+    movedNanos = now;
+    running.incrementAndGet();
+    policy.started(runner.shape, rows, now);
+    return true;
+  }
+
+  /** Drops a request that its client gave up, if it waits. From any thread. */
   void cancel(Request request) {
-    if (withdraw(request)) {
+    if (drop(request)) {
       shed(request, ShedReason.CANCELLED);
     }
   }
 
-  /** Frees and answers a request that left the queue because it was over. */
-  void answerDropped(Request request) {
-    request.release();
+  /** Drops a request if it waits, and remembers that it has to be unlinked. From any thread. */
+  boolean drop(Request request) {
+    if (!request.drop()) {
+      return false;
+    }
+    untidy = true;
+    return true;
+  }
+
+  /** Drops and answers a request that is over: given up by its client, or too late. */
+  void expire(Request request) {
+    boolean waited = drop(request);
     if (request.reply.isDone()) {
-      shed(request, ShedReason.CANCELLED);
-    } else {
-      shed(request, ShedReason.DEADLINE);
-      request.fail(
-          new InferenceException(
-              ErrorCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited"));
+      if (waited) {
+        shed(request, ShedReason.CANCELLED);
+      }
+      return;
     }
-  }
-
-  /** Answers a request that is late while it runs; its inputs are freed when the run has ended. */
-  void answerLate(Request request) {
+    if (waited) {
+      shed(request, ShedReason.DEADLINE);
+    }
     request.fail(
         new InferenceException(
-            ErrorCode.DEADLINE_EXCEEDED, "the deadline passed while the request ran"));
+            ErrorCode.DEADLINE_EXCEEDED,
+            waited
+                ? "the deadline passed while the request waited"
+                : "the deadline passed while the request ran"));
+  }
+
+  /** Drops and answers a request that the policy gave up so that others can be in time. */
+  void sacrifice(Request request) {
+    if (drop(request)) {
+      shed(request, ShedReason.OVERLOAD);
+      request.fail(
+          InferenceException.unavailable(
+              "model '%s' has more requests than it can answer in time".formatted(name),
+              retryAfter()));
+    }
   }
 
   /** Books a request that left the queue and is not run, unless a piece of it was. */
   private void shed(Request request, ShedReason reason) {
-    if (request.rowsTaken == 0) {
+    if (!request.hasStarted()) {
       request.reply.queued(ticker.nanos() - request.acceptedNanos);
       listener.requestShed(reason);
     }
@@ -299,17 +573,10 @@ final class Dispatcher {
 
   /** The model's outputs are not row by row: from now on every request runs alone. */
   void stopMerging(String reason) {
-    lock.lock();
-    try {
-      if (!merging) {
-        return;
-      }
+    if (merging) {
       merging = false;
-      queue.stopMerging();
-    } finally {
-      lock.unlock();
+      log.warn("requests for model '{}' are not merged from now on: {}", name, reason);
     }
-    log.warn("requests for model '{}' are not merged from now on: {}", name, reason);
   }
 
   /** Whether requests may share a batch. */
@@ -317,54 +584,22 @@ final class Dispatcher {
     return merging;
   }
 
-  /** How long the queue takes at the speed measured last. */
+  /** What a request that comes now has to expect. */
+  Forecast forecast() {
+    return forecast;
+  }
+
+  /** How long the queue takes, as the policy has learned or at the speed measured last. */
   Duration retryAfter() {
-    lock.lock();
-    try {
-      double nanos = queue.queuedRows() * speed.nanosPerRow() / runners;
-      if (nanos == 0) {
-        return UNKNOWN_RETRY;
-      }
-      return nanos < LONGEST_RETRY.toNanos() ? Duration.ofNanos((long) nanos) : LONGEST_RETRY;
-    } finally {
-      lock.unlock();
+    long nanos = forecast.waitNanos(backlog.rows());
+    if (nanos == 0) {
+      return UNKNOWN_RETRY;
     }
-  }
-
-  int queuedRequests() {
-    lock.lock();
-    try {
-      return queue.requests();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  int queuedRows() {
-    lock.lock();
-    try {
-      return queue.queuedRows();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  long queuedBytes() {
-    lock.lock();
-    try {
-      return queue.bytes();
-    } finally {
-      lock.unlock();
-    }
+    return nanos < LONGEST_RETRY.toNanos() ? Duration.ofNanos(nanos) : LONGEST_RETRY;
   }
 
   int runningBatches() {
-    lock.lock();
-    try {
-      return running;
-    } finally {
-      lock.unlock();
-    }
+    return running.get();
   }
 
   /** Answers what is late by the ticker; what the timer thread does when it wakes. */
@@ -374,16 +609,9 @@ final class Dispatcher {
 
   /** Refuses what comes from now on; the runners end when the queue is empty. */
   void drain() {
-    lock.lock();
-    try {
-      closing = true;
-      while (!idle.isEmpty()) {
-        wakeIdle();
-      }
-      wakeHolder();
-    } finally {
-      lock.unlock();
-    }
+    closing = true;
+    VarHandle.fullFence();
+    wakeAll();
   }
 
   /** Ends the timer thread, after the runners have ended. */

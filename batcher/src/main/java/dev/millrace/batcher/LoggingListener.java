@@ -1,5 +1,6 @@
 package dev.millrace.batcher;
 
+import dev.millrace.batcher.policy.DispatchReason;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,6 +18,15 @@ final class LoggingListener implements BatchListener {
   public void requestStarted(long queueNanos) {
     try {
       listener.requestStarted(queueNanos);
+    } catch (RuntimeException | Error e) {
+      report(e);
+    }
+  }
+
+  @Override
+  public void batchStarted(DispatchReason reason, int requests, int rows, int padRows) {
+    try {
+      listener.batchStarted(reason, requests, rows, padRows);
     } catch (RuntimeException | Error e) {
       report(e);
     }

@@ -25,6 +25,11 @@ final class Part {
     return request.pieces == null;
   }
 
+  /** Whether nothing of its request waits behind it. */
+  boolean isLast() {
+    return from + rows == request.rows;
+  }
+
   /** Whether it has succeeded, failed or was dropped. */
   boolean isEnded() {
     return ended;
@@ -78,7 +83,7 @@ final class Part {
     if (request.pieces == null) {
       request.inputs.close();
     } else {
-      request.dispatcher.withdraw(request);
+      request.drop();
       request.pieces.failed();
     }
   }

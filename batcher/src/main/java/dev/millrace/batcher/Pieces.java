@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
  * Counts the pieces of an oversized request, and keeps their outputs until all are there. Owns the
  * request's inputs: closes them once nothing of the request waits or runs.
  *
- * <p>Thread-safe by its monitor, which is taken inside the batcher's lock (never the other way
- * round) and not held while a tensor is closed.
+ * <p>Thread-safe by its monitor, which may be taken inside the batcher's lock (never the other way
+ * round) and is not held while a tensor is closed.
  */
 final class Pieces {
   private final TensorMap inputs;
@@ -23,6 +23,8 @@ final class Pieces {
   /** By first row. */
   private final TreeMap<Integer, TensorMap> outputs = new TreeMap<>();
 
+  private final int rows;
+  private int rowsTaken;
   private boolean waiting = true;
   private int running;
   private boolean failed;
@@ -31,6 +33,7 @@ final class Pieces {
 
   Pieces(TensorMap inputs, int rows) {
     this.inputs = inputs;
+    this.rows = rows;
     this.rowStarts = new int[inputs.size()][];
     for (int i = 0; i < rowStarts.length; i++) {
       if (!inputs.tensor(i).dataType().isFixedSize()) {
@@ -63,19 +66,40 @@ final class Pieces {
     }
   }
 
-  /** A batch took a piece; {@code last} if nothing of the request waits any longer. */
-  synchronized void taken(boolean last) {
-    running++;
-    waiting = !last;
+  /** Rows that no batch took yet. */
+  synchronized int waitingRows() {
+    return rows - rowsTaken;
   }
 
-  /** What still waited never runs. */
-  void withdrawn() {
+  /** Whether a batch took some rows. */
+  synchronized boolean hasStarted() {
+    return rowsTaken > 0;
+  }
+
+  /** The next piece, of at most {@code room} rows; null if the request was dropped. */
+  synchronized @Nullable Part take(Request request, int room) {
+    int taken = Math.min(room, rows - rowsTaken);
+    boolean last = rowsTaken + taken == rows;
+    if (!waiting || (last && !request.claim())) {
+      return null;
+    }
+    Part part = new Part(request, rowsTaken, taken);
+    rowsTaken += taken;
+    running++;
+    waiting = !last;
+    return part;
+  }
+
+  /** What still waits never runs; the rows that it was. */
+  int withdraw() {
+    int left;
     synchronized (this) {
+      left = rows - rowsTaken;
       waiting = false;
       failed = true;
     }
     settle();
+    return left;
   }
 
   /** A piece that was taken yielded nothing. */

@@ -4,25 +4,62 @@ import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.TensorMap;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.time.Duration;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * An accepted request.
  *
- * <p>Who owns the inputs: this, while it is in the queue; then the {@link Part} that took them, or
- * for an oversized request its {@link Pieces}. Whoever takes it out of the queue without running it
- * calls {@link #release}.
+ * <pre>
+ * WAITING --- a runner takes it, or its last piece ---> TAKEN
+ *    |
+ *    +------- cancelled, expired or sacrificed -------> DROPPED
+ * </pre>
  *
- * <p>The links belong to {@link RequestQueue}, the index to {@link DeadlineHeap}: both are guarded
- * by the batcher's lock. All else is constant.
+ * <p>One compare-and-set decides between the two, and with it who owns the inputs: while it waits,
+ * this; then the {@link Part} that took them, or for an oversized request its {@link Pieces}.
+ * Whoever drops it frees them. So a request is dropped from any thread at once, wherever it is
+ * linked; the queue unlinks it when it comes by.
+ *
+ * <p>The fields that are neither final nor the state belong to the queue and are guarded by the
+ * batcher's lock.
  */
 final class Request {
+  /**
+   * A request that says nothing of when it wants its answer stands in line as if it had to be
+   * answered a second after it came; one that would wait longer, too. So those with deadlines do
+   * not overtake the others for ever.
+   */
+  static final long PATIENCE_NANOS = Duration.ofSeconds(1).toNanos();
+
+  /** A request stands in line as if it had come this much later for each step down in priority. */
+  static final long PRIORITY_STEP_NANOS = Duration.ofSeconds(1).toNanos();
+
+  private static final int WAITING = 0;
+  private static final int TAKEN = 1;
+  private static final int DROPPED = 2;
+  private static final VarHandle STATE;
+
+  static {
+    try {
+      STATE = MethodHandles.lookup().findVarHandle(Request.class, "state", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
   final Dispatcher dispatcher;
   final BatchKey key;
   final TensorMap inputs;
   final List<String> requestedOutputs;
   final Deadline deadline;
+
+  /** 0 is served first. */
+  final int priority;
+
   final long acceptedNanos;
   final long bytes;
 
@@ -37,19 +74,14 @@ final class Request {
 
   final Reply reply;
 
-  /** Where it waits; null when it does not. */
-  RequestQueue.@Nullable Lane lane;
-
-  @Nullable Request previous;
-  @Nullable Request next;
-  @Nullable Request previousInLane;
-  @Nullable Request nextInLane;
-
-  /** Rows that pieces have taken. */
-  int rowsTaken;
+  /** Its place in line: the smaller is taken first, compared by difference. */
+  long rank;
 
   /** Place in the heap of deadlines, -1 when not there. */
   int heapIndex = -1;
+
+  @SuppressWarnings("unused") // through STATE
+  private volatile int state = WAITING;
 
   Request(
       Dispatcher dispatcher,
@@ -57,6 +89,7 @@ final class Request {
       TensorMap inputs,
       List<String> requestedOutputs,
       Deadline deadline,
+      int priority,
       long acceptedNanos,
       int rows,
       boolean alone,
@@ -66,17 +99,26 @@ final class Request {
     this.inputs = inputs;
     this.requestedOutputs = requestedOutputs;
     this.deadline = deadline;
+    this.priority = priority;
     this.acceptedNanos = acceptedNanos;
     this.bytes = inputs.byteSize();
     this.rows = rows;
     this.alone = alone;
     this.pieces = oversized ? new Pieces(inputs, rows) : null;
     this.reply = new Reply(this);
+    this.rank =
+        acceptedNanos
+            + Math.min(deadline.remaining(acceptedNanos), PATIENCE_NANOS)
+            + priority * PRIORITY_STEP_NANOS;
   }
 
   /** What it counts in the queue: its rows that no batch took yet, at least 1. */
   int waitingRows() {
-    return Math.max(1, rows - rowsTaken);
+    return pieces == null ? Math.max(1, rows) : pieces.waitingRows();
+  }
+
+  boolean isWaiting() {
+    return state == WAITING;
   }
 
   /** Whether nobody wants it run any more. */
@@ -84,13 +126,42 @@ final class Request {
     return reply.isDone() || deadline.isExpired(nowNanos);
   }
 
-  /** Gives the inputs back after it left the queue and will not be taken. */
-  void release() {
+  /**
+   * All of it, or a piece of at most {@code room} rows of an oversized one, for the runner that
+   * calls this under the batcher's lock; null if it was dropped.
+   */
+  @Nullable Part take(int room) {
+    if (pieces != null) {
+      return pieces.take(this, room);
+    }
+    return claim() ? new Part(this, 0, rows) : null;
+  }
+
+  /** Takes it for good; false if it was dropped. */
+  boolean claim() {
+    return STATE.compareAndSet(this, WAITING, TAKEN);
+  }
+
+  /**
+   * Takes it out without running it, or what is left of it, and frees the inputs; false if it does
+   * not wait. Any thread may.
+   */
+  boolean drop() {
+    if (!STATE.compareAndSet(this, WAITING, DROPPED)) {
+      return false;
+    }
     if (pieces == null) {
+      dispatcher.backlog().release(this, waitingRows());
       inputs.close();
     } else {
-      pieces.withdrawn();
+      dispatcher.backlog().release(this, pieces.withdraw());
     }
+    return true;
+  }
+
+  /** Whether a batch took some of it. */
+  boolean hasStarted() {
+    return pieces == null ? state == TAKEN : pieces.hasStarted();
   }
 
   /** Answers with outputs, which this takes over. */

@@ -1,253 +1,338 @@
 package dev.millrace.batcher;
 
+import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.QueueView;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The requests that wait, in the order in which they came. Not thread-safe: the batcher's lock
- * guards it.
+ * The requests that wait, in a lane for each shape. Not thread-safe: the batcher's lock guards it.
  *
- * <p>Each request is in two doubly linked lists, that of all requests and that of its key's lane.
- * So the next batch is found in the lane of the very first request, whatever the number of lanes,
- * and a request is removed from any place in O(1). A lane goes when its last request does, except
- * for the one that emptied last: most traffic has one key.
+ * <p>The next batch comes from the <em>front</em>, the lane whose first request has the lowest rank
+ * of all. A request that was dropped stays linked until {@link #removeDropped} or {@link #take} come
+ * by.
  *
- * <p>An oversized request leaves a piece at a time and goes to the end of both lists each time, so
- * it shares the runners with those behind it. A piece fills the room that is left in a batch.
+ * <p>An oversized request leaves a piece at a time and goes behind everything that waits each time,
+ * so it shares the runners with those behind it. A piece fills the room that is left in a batch.
+ *
+ * <p>Empty lanes are kept, {@value #LANES_KEPT} lanes in all, because what a policy has learned of a
+ * shape hangs on its number.
  */
 final class RequestQueue implements QueueView {
-  private final int maxBatchSize;
+  static final int LANES_KEPT = 64;
+
+  private final BatchPolicy policy;
+  private final @Nullable Padding padding;
   private final Map<BatchKey, Lane> lanes = new HashMap<>();
-  private @Nullable Lane emptyLane;
-  private @Nullable Request first;
-  private @Nullable Request last;
-  private int requests;
-  private long rows;
-  private long bytes;
-  private int idleRunners;
+  private final List<Lane> busyLanes = new ArrayList<>();
+  private @Nullable Lane front;
+  private int maxBatchSize;
   private boolean merging = true;
+  private int shapes;
+  private long uses;
+  private long latestRank;
+  private int idleRunners;
+  private int busyRunners;
 
-  /** The requests of one key, in the order in which they came. */
-  static final class Lane {
-    private final BatchKey key;
-    private @Nullable Request first;
-    private @Nullable Request last;
-    private int requests;
-    private long rows;
-
-    private Lane(BatchKey key) {
-      this.key = key;
-    }
-  }
-
-  RequestQueue(int maxBatchSize) {
-    this.maxBatchSize = maxBatchSize;
+  /**
+   * @param policy is told of shapes and arrivals
+   */
+  RequestQueue(BatcherConfig config, BatchPolicy policy) {
+    this.maxBatchSize = config.maxBatchSize();
+    this.padding = config.padding();
+    this.policy = policy;
   }
 
   boolean isEmpty() {
-    return first == null;
+    return busyLanes.isEmpty();
   }
 
-  int requests() {
-    return requests;
-  }
-
-  long bytes() {
-    return bytes;
-  }
-
-  /** Lanes that are kept, at most one of them empty. */
+  /** Lanes that are kept, the empty ones among them. */
   int lanes() {
     return lanes.size();
   }
 
-  /** From now on every request runs alone. */
-  void stopMerging() {
-    merging = false;
+  /** Whether requests share batches; each runs alone if not. */
+  void merging(boolean allowed) {
+    merging = allowed;
   }
 
-  void idleRunners(int count) {
-    idleRunners = count;
+  /** From now on batches have at most so many rows. */
+  void maxBatchSize(int rows) {
+    maxBatchSize = rows;
+  }
+
+  /** What the view says of the runners. */
+  void runners(int idle, int busy) {
+    idleRunners = idle;
+    busyRunners = busy;
   }
 
   void add(Request request) {
-    Lane lane = lanes.computeIfAbsent(request.key, Lane::new);
-    if (lane == emptyLane) {
-      emptyLane = null;
-    }
-    append(request, lane);
-    requests++;
-    bytes += request.bytes;
-    rows += request.waitingRows();
-    lane.rows += request.waitingRows();
-    lane.requests++;
-  }
-
-  /** Takes a request out; false if it does not wait. */
-  boolean remove(Request request) {
-    Lane lane = request.lane;
+    Lane lane = lanes.get(request.key);
     if (lane == null) {
-      return false;
+      lane = newLane(request.key);
     }
-    requests--;
-    bytes -= request.bytes;
-    rows -= request.waitingRows();
-    lane.rows -= request.waitingRows();
-    lane.requests--;
-    unlink(request, lane);
-    if (lane.first == null) {
-      if (emptyLane != null) {
-        lanes.remove(emptyLane.key);
-      }
-      emptyLane = lane;
+    lane.usedAt = ++uses;
+    if (isEmpty() || latestRank - request.rank < 0) {
+      latestRank = request.rank;
     }
-    return true;
+    if (lane.isEmpty()) {
+      busyLanes.add(lane);
+    }
+    lane.add(request);
+    policy.arrived(lane.shape, request.waitingRows(), request.acceptedNanos);
   }
 
-  /** The request that is first in line, if it is over; null if there is none or it is wanted. */
-  @Nullable Request firstIfOver(long nowNanos) {
-    return first != null && first.isOver(nowNanos) ? first : null;
+  /** A lane with a number of its own, or with that of the lane that was empty for longest. */
+  private Lane newLane(BatchKey key) {
+    Lane replaced = null;
+    if (lanes.size() >= LANES_KEPT) {
+      for (Lane lane : lanes.values()) {
+        if (lane.isEmpty() && (replaced == null || lane.usedAt < replaced.usedAt)) {
+          replaced = lane;
+        }
+      }
+    }
+    int shape;
+    if (replaced == null) {
+      shape = shapes++;
+    } else {
+      shape = replaced.shape;
+      lanes.remove(replaced.key);
+    }
+    Lane lane = new Lane(key, shape, padding == null ? null : key.family(padding));
+    lanes.put(key, lane);
+    policy.shape(shape, lane.rowElements);
+    return lane;
+  }
+
+  /** Unlinks what was dropped since the last time, also from the heap of deadlines. */
+  void removeDropped(DeadlineHeap heap) {
+    for (Lane lane : busyLanes) {
+      lane.removeDropped(heap);
+    }
+    busyLanes.removeIf(Lane::isEmpty);
+  }
+
+  /** Looks for the lane that is next in line; false if there is none. */
+  boolean selectFront() {
+    Lane first = null;
+    for (Lane lane : busyLanes) {
+      if (first == null || lane.get(0).rank - first.get(0).rank < 0) {
+        first = lane;
+      }
+    }
+    front = first;
+    return first != null;
+  }
+
+  private Lane front() {
+    Lane lane = front;
+    if (lane == null) {
+      throw new IllegalStateException("no front was selected");
+    }
+    return lane;
+  }
+
+  /** The request that is next in line, from the front that was selected. */
+  Request first() {
+    return front().get(0);
+  }
+
+  /** Whether nothing is left of the front that was selected. */
+  boolean frontIsEmpty() {
+    return front().isEmpty();
+  }
+
+  /** Unlinks the first requests of the front and returns them. */
+  List<Request> removeFirst(int count) {
+    Lane lane = front();
+    List<Request> removed = new ArrayList<>(count);
+    int rowsGone = 0;
+    for (int i = 0; i < Math.min(count, lane.size()); i++) {
+      removed.add(lane.get(i));
+      rowsGone += lane.get(i).waitingRows();
+    }
+    remove(lane, removed.size(), rowsGone);
+    return removed;
   }
 
   /**
-   * Takes the next batch; the queue is not empty and its first request is not over.
+   * Takes the next batch: from the front, and where requests may be padded to each other's length,
+   * what still has room from the lanes nearest in length, as far as the policy finds it worth it.
    *
    * @param limit rows to take
-   * @param parts receives the batch
-   * @param dropped receives requests that turned out to be over; they have left the queue
+   * @param parts receives the batch; stays empty if nobody wanted what was there
+   * @param over receives requests that are over, for the caller to drop; they are unlinked
+   * @return the shape that the batch runs in
    */
-  void take(int limit, long nowNanos, List<Part> parts, List<Request> dropped) {
-    int room = Math.max(1, Math.min(limit, maxBatchSize));
-    Request request = first;
-    while (request != null && room > 0) {
-      Request following = request.nextInLane;
-      if (request.isOver(nowNanos)) {
-        remove(request);
-        dropped.add(request);
-      } else if (request.alone || !merging) {
-        if (parts.isEmpty()) {
-          parts.add(takeFrom(request, maxBatchSize, nowNanos));
+  int take(int limit, long nowNanos, List<Part> parts, List<Request> over) {
+    Lane lane = front();
+    int cap = Math.max(1, Math.min(limit, maxBatchSize));
+    boolean alone = isAlone(lane.get(0));
+    int taken = takeFrom(lane, cap, nowNanos, parts, over);
+    int shape = lane.shape;
+    if (lane.family != null && lane.isEmpty() && !alone) {
+      long rowElements = lane.rowElements;
+      for (Lane other = nearest(lane); other != null && taken < cap; other = nearest(lane)) {
+        long padded = Math.max(rowElements, other.rowElements);
+        int more = Math.min(other.rows(), cap - taken);
+        if (other.get(0).waitingRows() > cap - taken
+            || !policy.worthPadding(shape, taken, other.shape, more, padded)) {
+          break;
         }
-        return;
-      } else if (request.pieces != null || request.rows <= room || parts.isEmpty()) {
-        Part part = takeFrom(request, room, nowNanos);
-        parts.add(part);
-        room -= part.rows;
-      } else {
-        return;
+        taken += takeFrom(other, cap - taken, nowNanos, parts, over);
+        shape = padded == rowElements ? shape : other.shape;
+        rowElements = padded;
+        if (!other.isEmpty()) {
+          break;
+        }
       }
-      request = following;
     }
+    return shape;
   }
 
-  /** All of a request, or a piece of at most {@code room} rows of an oversized one. */
-  private Part takeFrom(Request request, int room, long nowNanos) {
-    if (request.rowsTaken == 0) {
-      request.reply.queued(nowNanos - request.acceptedNanos);
+  /** The busy lane of the same family that is nearest in length; null if there is none. */
+  private @Nullable Lane nearest(Lane lane) {
+    Lane nearest = null;
+    for (Lane other : busyLanes) {
+      if (other != lane
+          && lane.family != null
+          && Objects.equals(lane.family, other.family)
+          && !isAlone(other.get(0))
+          && other.get(0).pieces == null
+          && (nearest == null || distance(lane, other) < distance(lane, nearest))) {
+        nearest = other;
+      }
     }
-    Pieces pieces = request.pieces;
-    int from = request.rowsTaken;
-    int taken = pieces == null ? request.rows : Math.min(room, request.rows - from);
-    Part part = new Part(request, from, taken);
-    boolean all = from + taken == request.rows;
-    if (all) {
-      remove(request);
-    } else {
-      moveToEnd(request, taken);
-    }
-    request.rowsTaken += taken;
-    if (pieces != null) {
-      pieces.taken(all);
-    }
-    return part;
+    return nearest;
   }
 
-  private void moveToEnd(Request request, int taken) {
-    Lane lane = request.lane;
-    if (lane != null) {
-      rows -= taken;
-      lane.rows -= taken;
-      unlink(request, lane);
-      append(request, lane);
-    }
+  private static long distance(Lane a, Lane b) {
+    return Math.abs(a.rowElements - b.rowElements);
   }
 
-  private void append(Request request, Lane lane) {
-    request.lane = lane;
-    request.previous = last;
-    if (last == null) {
-      first = request;
-    } else {
-      last.next = request;
+  /** Takes from one lane; the rows that were taken. */
+  private int takeFrom(
+      Lane lane, int limit, long nowNanos, List<Part> parts, List<Request> over) {
+    int before = parts.size();
+    int room = limit;
+    int seen = 0;
+    int rowsGone = 0;
+    Request unfinished = null;
+    while (seen < lane.size() && room > 0 && unfinished == null) {
+      Request request = lane.get(seen);
+      int rows = request.waitingRows();
+      if (request.isOver(nowNanos)) {
+        over.add(request);
+      } else if (isAlone(request)) {
+        if (!parts.isEmpty()) {
+          break;
+        }
+        add(request.take(Math.max(1, maxBatchSize)), parts);
+        room = 0;
+      } else if (request.pieces != null || rows <= room || parts.isEmpty()) {
+        room -= add(request.take(room), parts);
+      } else {
+        break;
+      }
+      unfinished = request.isWaiting() && !request.isOver(nowNanos) ? request : null;
+      seen++;
+      rowsGone += rows;
     }
-    last = request;
-    request.previousInLane = lane.last;
-    if (lane.last == null) {
-      lane.first = request;
-    } else {
-      lane.last.nextInLane = request;
+    remove(lane, seen, rowsGone);
+    if (unfinished != null) {
+      addLast(unfinished, lane);
     }
-    lane.last = request;
+    int taken = 0;
+    for (Part part : parts.subList(before, parts.size())) {
+      taken += part.rows;
+    }
+    return taken;
   }
 
-  private void unlink(Request request, Lane lane) {
-    Request before = request.previous;
-    Request after = request.next;
-    if (before == null) {
-      first = after;
-    } else {
-      before.next = after;
-    }
-    if (after == null) {
-      last = before;
-    } else {
-      after.previous = before;
-    }
-    Request beforeInLane = request.previousInLane;
-    Request afterInLane = request.nextInLane;
-    if (beforeInLane == null) {
-      lane.first = afterInLane;
-    } else {
-      beforeInLane.nextInLane = afterInLane;
-    }
-    if (afterInLane == null) {
-      lane.last = beforeInLane;
-    } else {
-      afterInLane.previousInLane = beforeInLane;
-    }
-    request.lane = null;
-    request.previous = null;
-    request.next = null;
-    request.previousInLane = null;
-    request.nextInLane = null;
-  }
-
-  @Override
-  public int frontRows() {
-    if (first == null || first.lane == null) {
+  private static int add(@Nullable Part part, List<Part> parts) {
+    if (part == null) {
       return 0;
     }
-    return saturated(first.alone || !merging ? first.waitingRows() : first.lane.rows);
+    parts.add(part);
+    return part.rows;
   }
 
-  @Override
-  public int frontRequests() {
-    if (first == null || first.lane == null) {
-      return 0;
+  private void remove(Lane lane, int count, int rowsGone) {
+    lane.removeFirst(count, rowsGone);
+    if (lane.isEmpty()) {
+      busyLanes.remove(lane);
     }
-    return first.alone || !merging ? 1 : first.lane.requests;
+  }
+
+  /** Puts what is left of an oversized request behind everything that waits. */
+  private void addLast(Request request, Lane lane) {
+    if (lane.isEmpty()) {
+      busyLanes.add(lane);
+    }
+    if (latestRank - request.rank > 0) {
+      request.rank = latestRank;
+    }
+    lane.add(request);
+  }
+
+  private boolean isAlone(Request request) {
+    return request.alone || !merging;
   }
 
   @Override
-  public long oldestNanos() {
-    return first == null ? 0 : first.acceptedNanos;
+  public int shape() {
+    return front().shape;
   }
 
   @Override
-  public int queuedRows() {
-    return saturated(rows);
+  public int rows() {
+    return isAlone(first()) ? first().waitingRows() : front().rows();
+  }
+
+  @Override
+  public int requests() {
+    return isAlone(first()) ? 1 : front().size();
+  }
+
+  @Override
+  public boolean hasDeadlines() {
+    return front().hasDeadlines();
+  }
+
+  @Override
+  public boolean samePriority() {
+    return front().samePriority();
+  }
+
+  @Override
+  public int rows(int i) {
+    return front().get(i).waitingRows();
+  }
+
+  @Override
+  public long deadlineNanos(int i) {
+    return front().get(i).deadline.nanos();
+  }
+
+  @Override
+  public long acceptedNanos(int i) {
+    return front().get(i).acceptedNanos;
+  }
+
+  @Override
+  public int totalRows() {
+    int sum = 0;
+    for (Lane lane : busyLanes) {
+      sum += lane.rows();
+    }
+    return sum;
   }
 
   @Override
@@ -260,7 +345,8 @@ final class RequestQueue implements QueueView {
     return idleRunners;
   }
 
-  private static int saturated(long value) {
-    return (int) Math.min(value, Integer.MAX_VALUE);
+  @Override
+  public int busyRunners() {
+    return busyRunners;
   }
 }

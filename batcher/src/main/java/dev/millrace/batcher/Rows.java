@@ -39,6 +39,16 @@ final class Rows {
    *     memory
    */
   static TensorMap concat(List<TensorMap> maps) {
+    return concat(maps, 0, null);
+  }
+
+  /**
+   * As {@link #concat(List)}, and then the last row {@code padRows} more times.
+   *
+   * @param buffers where to put it: it is then valid until they are used again; null for memory of
+   *     its own
+   */
+  static TensorMap concat(List<TensorMap> maps, int padRows, @Nullable BatchBuffers buffers) {
     TensorMap first = maps.getFirst();
     try (TensorMap.Builder batch = TensorMap.builder()) {
       Tensor[] tensors = new Tensor[maps.size()];
@@ -47,7 +57,7 @@ final class Rows {
         for (int m = 0; m < tensors.length; m++) {
           tensors[m] = tensorOf(maps.get(m), i, name, first.tensor(i));
         }
-        batch.put(name, concat(tensors));
+        batch.put(name, concat(tensors, padRows, buffers, i));
       }
       return batch.build();
     }
@@ -67,27 +77,51 @@ final class Rows {
     return tensor;
   }
 
-  private static Tensor concat(Tensor[] tensors) {
-    long rows = 0;
-    long bytes = 0;
+  private static Tensor concat(
+      Tensor[] tensors, int padRows, @Nullable BatchBuffers buffers, int index) {
+    ByteBuffer pad = padRows == 0 ? null : lastRow(tensors[tensors.length - 1]);
+    int padBytes = pad == null ? 0 : pad.remaining();
+    long rows = padRows;
+    long bytes = (long) padRows * padBytes;
     for (Tensor tensor : tensors) {
       rows += tensor.shape().dim(0);
       bytes += tensor.byteSize();
     }
     Shape shape = tensors[0].shape().withDim(0, rows);
+    DataType dataType = tensors[0].dataType();
+    if (buffers != null) {
+      ByteBuffer target = buffers.view(index, bytes);
+      fill(target, tensors, pad, padRows);
+      return Tensor.wrap(dataType, shape, target);
+    }
     PooledBuffer buffer = BufferPool.shared().take(bytes);
     try {
       ByteBuffer target = buffer.view((int) bytes);
-      int position = 0;
-      for (Tensor tensor : tensors) {
-        target.put(position, tensor.data(), 0, tensor.byteSize());
-        position += tensor.byteSize();
-      }
-      return Tensor.wrap(tensors[0].dataType(), shape, target, buffer);
+      fill(target, tensors, pad, padRows);
+      return Tensor.wrap(dataType, shape, target, buffer);
     } catch (RuntimeException e) {
       buffer.close();
       throw e;
     }
+  }
+
+  private static void fill(
+      ByteBuffer target, Tensor[] tensors, @Nullable ByteBuffer pad, int padRows) {
+    int position = 0;
+    for (Tensor tensor : tensors) {
+      target.put(position, tensor.data(), 0, tensor.byteSize());
+      position += tensor.byteSize();
+    }
+    for (int i = 0; pad != null && i < padRows; i++) {
+      target.put(position, pad, 0, pad.remaining());
+      position += pad.remaining();
+    }
+  }
+
+  private static ByteBuffer lastRow(Tensor tensor) {
+    Cursor cursor = new Cursor(tensor);
+    int start = cursor.skip(Math.toIntExact(tensor.shape().dim(0)) - 1);
+    return tensor.data().slice(start, tensor.byteSize() - start);
   }
 
   /** Why these outputs cannot be split into {@code rows} rows; null if they can. */
@@ -105,7 +139,7 @@ final class Rows {
   /**
    * Each part's share of a batch's outputs, which this takes over.
    *
-   * @param rows of each part, adding up to dimension 0 of every output
+   * @param rows of each part, in order; what is left of dimension 0 after them is dropped
    */
   static List<TensorMap> split(TensorMap outputs, int[] rows) {
     List<TensorMap.Builder> shares = new ArrayList<>(rows.length);

@@ -8,6 +8,8 @@ public enum ShedReason {
   DEADLINE,
   /** The client gave up while it waited. */
   CANCELLED,
+  /** It would have been late, by what was learned of the model, or made others late. */
+  OVERLOAD,
   /** The batcher was closing. */
   CLOSING
 }

@@ -8,6 +8,7 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
+import dev.millrace.batcher.policy.GreedyPolicy;
 import dev.millrace.testing.TensorLeakExtension;
 import java.time.Duration;
 import java.util.List;

@@ -10,6 +10,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
+import dev.millrace.batcher.policy.GreedyPolicy;
 import dev.millrace.testing.TensorLeakExtension;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -1,12 +1,15 @@
 package dev.millrace.batcher;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.api.Deadline;
 import dev.millrace.api.Ticker;
-import dev.millrace.batcher.BatchPolicy.Hold;
-import dev.millrace.batcher.BatchPolicy.Run;
+import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.BatchPolicy.Hold;
+import dev.millrace.batcher.policy.BatchPolicy.Run;
+import dev.millrace.batcher.policy.BatchPolicy.Trigger;
+import dev.millrace.batcher.policy.DispatchReason;
+import dev.millrace.batcher.policy.QueueView;
 import dev.millrace.testing.TensorLeakExtension;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -41,54 +44,14 @@ class BatcherPolicyTest {
     return replies;
   }
 
-  @Test
-  void greedy_takesTheFront() {
-    RequestQueue queue = new RequestQueue(8);
-    assertThat(new GreedyPolicy().decide(queue, 0)).isEqualTo(new Run(0));
-  }
-
-  /** A queue in which that many requests of one row wait. */
-  private record Waiting(int frontRows) implements QueueView {
-    @Override
-    public int frontRequests() {
-      return frontRows;
-    }
-
-    @Override
-    public long oldestNanos() {
-      return 0;
-    }
-
-    @Override
-    public int queuedRows() {
-      return frontRows;
-    }
-
-    @Override
-    public int maxBatchSize() {
-      return 64;
-    }
-
-    @Override
-    public int idleRunners() {
-      return 0;
-    }
-  }
-
-  @Test
-  void greedy_leavesTheOtherRunnersTheirShare() {
-    GreedyPolicy policy = new GreedyPolicy(2);
-    assertThat(policy.decide(new Waiting(64), 0)).isEqualTo(new Run(32));
-    assertThat(policy.decide(new Waiting(3), 0)).isEqualTo(new Run(2));
-    assertThat(policy.decide(new Waiting(1), 0)).isEqualTo(new Run(1));
-    assertThat(new GreedyPolicy().decide(new Waiting(64), 0)).isEqualTo(new Run(64));
-    assertThatThrownBy(() -> new GreedyPolicy(0)).isInstanceOf(IllegalArgumentException.class);
+  private static Run run(int rows) {
+    return new Run(0, rows, DispatchReason.DRAIN);
   }
 
   @Test
   void rows_limitTheBatch() {
     TestPredictor gated = TestPredictor.gated();
-    try (Batcher batcher = start((queue, now) -> new Run(2), gated)) {
+    try (Batcher batcher = start((queue, trigger, now) -> run(2), gated)) {
       List<Reply> replies = submit(batcher, 1);
       Await.until(() -> gated.batches.size() == 1);
       replies.addAll(submit(batcher, 5));
@@ -100,7 +63,7 @@ class BatcherPolicyTest {
 
   @Test
   void hold_endsWhenEnoughIsThere() {
-    try (Batcher batcher = start((queue, now) -> new Hold(now + HOUR, 3), predictor)) {
+    try (Batcher batcher = start((queue, trigger, now) -> new Hold(now + HOUR, 3), predictor)) {
       List<Reply> replies = submit(batcher, 2);
       assertThat(predictor.batches).isEmpty();
       replies.addAll(submit(batcher, 1));
@@ -113,11 +76,11 @@ class BatcherPolicyTest {
   void hold_endsInTime() {
     List<Integer> fronts = new CopyOnWriteArrayList<>();
     BatchPolicy policy =
-        (queue, now) -> {
-          fronts.add(queue.frontRows());
-          return now - queue.oldestNanos() < 5_000_000
-              ? new Hold(queue.oldestNanos() + 5_000_000, 100)
-              : new Run(queue.frontRows());
+        (queue, trigger, now) -> {
+          fronts.add(queue.rows());
+          return now - queue.acceptedNanos(0) < 5_000_000
+              ? new Hold(queue.acceptedNanos(0) + 5_000_000, 100)
+              : run(queue.rows());
         };
     try (Batcher batcher = start(policy, predictor)) {
       Reply reply = submit(batcher, 1).getFirst();
@@ -130,7 +93,7 @@ class BatcherPolicyTest {
   @Test
   void hold_endsWhenTheBatcherCloses() {
     Batcher batcher =
-        start((queue, now) -> new Hold(now + HOUR, 100), predictor, TestPredictor.echo());
+        start((queue, trigger, now) -> new Hold(now + HOUR, 100), predictor, TestPredictor.echo());
     List<Reply> replies = submit(batcher, 3);
     batcher.close();
     replies.forEach(reply -> Await.outputs(reply).close());
@@ -139,7 +102,7 @@ class BatcherPolicyTest {
   @Test
   void holdOfOneRunner_keepsTheOthersFromTaking() {
     TestPredictor other = TestPredictor.echo();
-    try (Batcher batcher = start((queue, now) -> new Hold(now + HOUR, 8), predictor, other)) {
+    try (Batcher batcher = start((queue, trigger, now) -> new Hold(now + HOUR, 8), predictor, other)) {
       List<Reply> replies = submit(batcher, 8);
       replies.forEach(reply -> Await.outputs(reply).close());
       List<List<Float>> batches = new ArrayList<>(predictor.batches);
@@ -150,7 +113,7 @@ class BatcherPolicyTest {
 
   @Test
   void holdThatIsOver_runsTheFront() {
-    try (Batcher batcher = start((queue, now) -> new Hold(now - 1, 100), predictor)) {
+    try (Batcher batcher = start((queue, trigger, now) -> new Hold(now - 1, 100), predictor)) {
       Await.outputs(submit(batcher, 1).getFirst()).close();
     }
   }
@@ -160,12 +123,13 @@ class BatcherPolicyTest {
     BatchPolicy broken =
         new BatchPolicy() {
           @Override
-          public Decision decide(QueueView queue, long nowNanos) {
+          public Decision decide(QueueView queue, Trigger trigger, long nowNanos) {
             throw new IllegalStateException("on purpose");
           }
 
           @Override
-          public void batchCompleted(int rows, long computeNanos, long nowNanos) {
+          public void completed(
+              int shape, int rows, long startedNanos, long busyNanos, long nowNanos) {
             throw new IllegalStateException("on purpose");
           }
         };
@@ -182,22 +146,41 @@ class BatcherPolicyTest {
     BatchPolicy policy =
         new BatchPolicy() {
           @Override
-          public Decision decide(QueueView queue, long nowNanos) {
+          public Decision decide(QueueView queue, Trigger trigger, long nowNanos) {
             seen.add(
-                "front %d/%d of %d, cap %d, idle %d"
+                "%s: front %d of %d/%d of %d, cap %d, idle %d, busy %d"
                     .formatted(
-                        queue.frontRequests(),
-                        queue.frontRows(),
-                        queue.queuedRows(),
+                        trigger,
+                        queue.shape(),
+                        queue.requests(),
+                        queue.rows(),
+                        queue.totalRows(),
                         queue.maxBatchSize(),
-                        queue.idleRunners()));
-            return new Run(queue.frontRows());
+                        queue.idleRunners(),
+                        queue.busyRunners()));
+            return run(queue.rows());
           }
 
           @Override
-          public void batchCompleted(int rows, long computeNanos, long nowNanos) {
-            assertThat(computeNanos).isPositive();
-            seen.add("ran " + rows);
+          public void shape(int shape, long rowElements) {
+            seen.add("shape %d of %d elements".formatted(shape, rowElements));
+          }
+
+          @Override
+          public void arrived(int shape, int rows, long acceptedNanos) {
+            seen.add("arrived %d/%d".formatted(shape, rows));
+          }
+
+          @Override
+          public void started(int shape, int rows, long nowNanos) {
+            seen.add("started %d/%d".formatted(shape, rows));
+          }
+
+          @Override
+          public void completed(
+              int shape, int rows, long startedNanos, long busyNanos, long nowNanos) {
+            assertThat(busyNanos).isEqualTo(nowNanos - startedNanos).isPositive();
+            seen.add("ran %d/%d".formatted(shape, rows));
           }
         };
     TestPredictor gated = TestPredictor.gated();
@@ -212,11 +195,20 @@ class BatcherPolicyTest {
     }
     assertThat(seen)
         .containsExactly(
-            "front 1/1 of 1, cap 8, idle 0",
-            "ran 1",
-            "front 2/5 of 7, cap 8, idle 0",
-            "ran 5",
-            "front 1/2 of 2, cap 8, idle 0",
-            "ran 2");
+            "shape 0 of 1 elements",
+            "arrived 0/1",
+            "ARRIVAL: front 0 of 1/1 of 1, cap 8, idle 0, busy 0",
+            "started 0/1",
+            "ran 0/1",
+            "arrived 0/3",
+            "arrived 0/2",
+            "shape 1 of 1 elements",
+            "arrived 1/2",
+            "COMPLETION: front 0 of 2/5 of 7, cap 8, idle 0, busy 0",
+            "started 0/5",
+            "ran 0/5",
+            "COMPLETION: front 1 of 1/2 of 2, cap 8, idle 0, busy 0",
+            "started 1/2",
+            "ran 1/2");
   }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.millrace.api.Deadline;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
+import dev.millrace.batcher.policy.GreedyPolicy;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -20,7 +21,8 @@ class DeadlineHeapTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          1);
+          null,
+          () -> {});
   private final DeadlineHeap heap = new DeadlineHeap();
 
   @Test
@@ -72,6 +74,7 @@ class DeadlineHeapTest {
         TensorMap.empty(),
         List.of(),
         new Deadline(deadline),
+        0,
         0,
         1,
         true,

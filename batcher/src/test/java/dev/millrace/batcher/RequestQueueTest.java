@@ -7,7 +7,11 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
+import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.GreedyPolicy;
+import dev.millrace.batcher.policy.QueueView;
 import dev.millrace.testing.TensorLeakExtension;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -26,10 +30,25 @@ class RequestQueueTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          1);
-  private final RequestQueue queue = new RequestQueue(CAP);
+          null,
+          () -> {});
+  private final List<String> shapes = new ArrayList<>();
+  private final RequestQueue queue = new RequestQueue(new BatcherConfig(CAP, 100, 1 << 20), new ShapeRecorder());
   private final List<Request> made = new ArrayList<>();
   private final List<Request> dropped = new ArrayList<>();
+
+  /** Remembers the shapes that it is told of. */
+  private final class ShapeRecorder implements BatchPolicy {
+    @Override
+    public void shape(int shape, long rowElements) {
+      shapes.add("%d: %d".formatted(shape, rowElements));
+    }
+
+    @Override
+    public Decision decide(QueueView view, Trigger trigger, long nowNanos) {
+      throw new AssertionError();
+    }
+  }
 
   @AfterEach
   void closeInputs() {
@@ -42,8 +61,8 @@ class RequestQueueTest {
     Request b = add(1, 4);
     Request c = add(1, 2);
 
-    assertThat(queue.frontRows()).isEqualTo(9);
-    assertThat(queue.frontRequests()).isEqualTo(3);
+    assertThat(rows()).isEqualTo(9);
+    assertThat(requests()).isEqualTo(3);
     assertThat(take(100)).extracting(part -> part.request).containsExactly(a, b);
     assertThat(take(100)).extracting(part -> part.request).containsExactly(c);
     assertThat(queue.isEmpty()).isTrue();
@@ -81,24 +100,73 @@ class RequestQueueTest {
   }
 
   @Test
-  void lanes_goWhenTheyAreEmpty() {
-    for (int width = 1; width <= 50; width++) {
+  void lanes_areReusedOnceThereAreMany() {
+    int many = RequestQueue.LANES_KEPT + 10;
+    for (int width = 1; width <= many; width++) {
       add(width, 1);
     }
-    assertThat(queue.lanes()).isEqualTo(50);
-    for (int i = 0; i < 25; i++) {
+    assertThat(queue.lanes()).isEqualTo(many);
+    for (int i = 0; i < many; i++) {
       take(8);
     }
-    made.subList(25, 50).forEach(queue::remove);
     assertThat(queue.isEmpty()).isTrue();
-    assertThat(queue.lanes()).isEqualTo(1);
 
-    add(50, 1);
-    assertThat(queue.lanes()).isEqualTo(1);
-    add(51, 1);
+    add(many, 1);
+    assertThat(queue.lanes()).as("the lane is still there").isEqualTo(many);
+    add(many + 1, 1);
+    assertThat(queue.lanes()).as("another one went").isEqualTo(many);
+    add(1, 1);
+    assertThat(queue.lanes()).isEqualTo(many);
+    assertThat(shapes)
+        .as("the lane that was empty for longest gave its number")
+        .endsWith("%d: %d".formatted(0, many + 1), "%d: %d".formatted(1, 1));
+  }
+
+  @Test
+  void order_isByDeadlineWithinAPriority() {
+    Request plain = add(1, 1, Deadline.none(), 0);
+    Request late = add(1, 1, new Deadline(900_000_000), 0);
+    Request urgent = add(1, 1, new Deadline(5_000_000), 0);
+    Request farAway = add(1, 1, new Deadline(Duration.ofMinutes(10).toNanos()), 0);
+    Request unimportant = add(1, 1, new Deadline(2_000_000), 1);
+    Request important = add(1, 1, new Deadline(3_000_000), 0);
+
+    assertThat(take(8))
+        .extracting(part -> part.request)
+        .containsExactly(important, urgent, late, plain, farAway, unimportant);
+  }
+
+  @Test
+  void priority_isAMatterOfASecond() {
+    Request unimportant = add(1, 1, Deadline.none(), 1);
+    Request soonAfter = addAt(Duration.ofMillis(900), 0);
+    Request longAfter = addAt(Duration.ofMillis(1_100), 0);
+
+    assertThat(take(8))
+        .extracting(part -> part.request)
+        .containsExactly(soonAfter, unimportant, longAfter);
+  }
+
+  @Test
+  void view_showsTheFront() {
+    add(1, 2, new Deadline(5), 0);
+    add(1, 3, new Deadline(4), 0);
+    add(2, 1, Deadline.none(), 0);
+    assertThat(queue.selectFront()).isTrue();
+
+    assertThat(queue.shape()).isZero();
+    assertThat(queue.hasDeadlines()).isTrue();
+    assertThat(queue.samePriority()).isTrue();
+    assertThat(queue.rows(0)).isEqualTo(3);
+    assertThat(queue.deadlineNanos(0)).isEqualTo(4);
+    assertThat(queue.deadlineNanos(1)).isEqualTo(5);
+    assertThat(queue.acceptedNanos(1)).isZero();
+    add(1, 1, Deadline.none(), 1);
+    assertThat(queue.samePriority()).isFalse();
     take(8);
-    take(8);
-    assertThat(queue.lanes()).isEqualTo(1);
+    assertThat(queue.selectFront()).isTrue();
+    assertThat(queue.shape()).isEqualTo(1);
+    assertThat(queue.hasDeadlines()).isFalse();
   }
 
   @Test
@@ -113,13 +181,11 @@ class RequestQueueTest {
     assertThat(second).extracting(part -> part.request).containsExactly(small, big);
     assertThat(second).extracting(part -> part.from).containsExactly(0, 8);
     assertThat(second).extracting(part -> part.rows).containsExactly(3, 5);
-    assertThat(queue.queuedRows()).isEqualTo(7);
-    assertThat(queue.bytes()).isEqualTo(big.bytes);
+    assertThat(queue.totalRows()).isEqualTo(7);
     List<Part> third = take(100);
     assertThat(third).extracting(part -> part.from).containsExactly(13);
     assertThat(third).extracting(part -> part.rows).containsExactly(7);
     assertThat(queue.isEmpty()).isTrue();
-    assertThat(queue.bytes()).isZero();
   }
 
   @Test
@@ -129,8 +195,8 @@ class RequestQueueTest {
     Request b = add(1, 1);
 
     assertThat(take(8)).extracting(part -> part.request).containsExactly(a);
-    assertThat(queue.frontRows()).isEqualTo(1);
-    assertThat(queue.frontRequests()).isEqualTo(1);
+    assertThat(rows()).isEqualTo(1);
+    assertThat(requests()).isEqualTo(1);
     assertThat(take(8)).extracting(part -> part.request).containsExactly(none);
     assertThat(take(8)).extracting(part -> part.request).containsExactly(b);
   }
@@ -139,9 +205,9 @@ class RequestQueueTest {
   void take_runsEachRequestAloneOnceMergingStopped() {
     add(1, 1);
     add(1, 1);
-    queue.stopMerging();
+    queue.merging(false);
 
-    assertThat(queue.frontRequests()).isEqualTo(1);
+    assertThat(requests()).isEqualTo(1);
     assertThat(take(8)).hasSize(1);
     assertThat(take(8)).hasSize(1);
   }
@@ -159,17 +225,23 @@ class RequestQueueTest {
   }
 
   @Test
-  void counters_areRightWhateverHappens() {
+  void rows_areRightWhateverHappens() {
     Random random = new Random(11);
-    List<Request> waiting = new ArrayList<>();
+    DeadlineHeap heap = new DeadlineHeap();
     for (int step = 0; step < 3_000; step++) {
       switch (random.nextInt(4)) {
-        case 0, 1 -> waiting.add(add(1 + random.nextInt(3), random.nextInt(30)));
+        case 0, 1 -> {
+          Deadline deadline =
+              random.nextBoolean() ? Deadline.none() : new Deadline(random.nextInt(1, 1_000));
+          add(1 + random.nextInt(3), random.nextInt(30), deadline, random.nextInt(2));
+        }
         case 2 -> {
+          List<Request> waiting = waiting();
           if (!waiting.isEmpty()) {
-            Request request = waiting.remove(random.nextInt(waiting.size()));
-            assertThat(queue.remove(request)).isTrue();
-            assertThat(queue.remove(request)).isFalse();
+            Request request = waiting.get(random.nextInt(waiting.size()));
+            assertThat(request.drop()).isTrue();
+            assertThat(request.drop()).isFalse();
+            queue.removeDropped(heap);
           }
         }
         case 3 -> {
@@ -179,21 +251,47 @@ class RequestQueueTest {
                 .extracting(part -> part.request.key)
                 .containsOnly(parts.getFirst().request.key);
             assertThat(parts.stream().mapToInt(part -> part.rows).sum()).isLessThanOrEqualTo(CAP);
-            waiting.removeIf(request -> request.lane == null);
           }
         }
         default -> throw new AssertionError();
       }
-      assertThat(queue.requests()).isEqualTo(waiting.size());
-      assertThat(queue.bytes()).isEqualTo(waiting.stream().mapToLong(r -> r.bytes).sum());
-      assertThat(queue.queuedRows())
-          .isEqualTo(waiting.stream().mapToInt(Request::waitingRows).sum());
+      List<Request> waiting = waiting();
+      assertThat(queue.totalRows()).isEqualTo(waiting.stream().mapToInt(Request::waitingRows).sum());
       assertThat(queue.isEmpty()).isEqualTo(waiting.isEmpty());
-      assertThat(queue.lanes()).isLessThanOrEqualTo(4);
+      if (queue.selectFront()) {
+        long front = queue.first().rank;
+        assertThat(waiting).allMatch(request -> request.rank >= front);
+      }
     }
   }
 
+  private List<Request> waiting() {
+    return made.stream().filter(Request::isWaiting).toList();
+  }
+
+  private int rows() {
+    assertThat(queue.selectFront()).isTrue();
+    return queue.rows();
+  }
+
+  private int requests() {
+    assertThat(queue.selectFront()).isTrue();
+    return queue.requests();
+  }
+
   private Request add(int width, int rows) {
+    return add(width, rows, Deadline.none(), 0);
+  }
+
+  private Request add(int width, int rows, Deadline deadline, int priority) {
+    return add(width, rows, deadline, priority, 0);
+  }
+
+  private Request addAt(Duration time, int priority) {
+    return add(1, 1, Deadline.none(), priority, time.toNanos());
+  }
+
+  private Request add(int width, int rows, Deadline deadline, int priority, long acceptedNanos) {
     TensorMap inputs =
         TensorMap.of("x", Tensor.copyOf(Shape.of(rows, width), new int[rows * width]));
     Request request =
@@ -202,8 +300,9 @@ class RequestQueueTest {
             BatchKey.of(inputs, List.of()),
             inputs,
             List.of(),
-            Deadline.none(),
-            made.size(),
+            deadline,
+            priority,
+            acceptedNanos,
             rows,
             rows == 0,
             rows > CAP);
@@ -214,6 +313,7 @@ class RequestQueueTest {
 
   private List<Part> take(int limit) {
     List<Part> parts = new ArrayList<>();
+    assertThat(queue.selectFront()).isTrue();
     queue.take(limit, 0, parts, dropped);
     return parts;
   }

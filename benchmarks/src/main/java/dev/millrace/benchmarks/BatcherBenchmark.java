@@ -9,7 +9,7 @@ import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.BatchListener;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
-import dev.millrace.batcher.GreedyPolicy;
+import dev.millrace.batcher.policy.GreedyPolicy;
 import dev.millrace.batcher.Reply;
 import java.util.ArrayList;
 import java.util.List;

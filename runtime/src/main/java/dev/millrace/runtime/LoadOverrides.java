@@ -14,7 +14,7 @@ import java.util.Set;
  */
 final class LoadOverrides {
   private static final Set<String> DESCRIPTIVE =
-      Set.of("name", "platform", "input", "output", "dynamic-batching", "default-model-filename");
+      Set.of("name", "platform", "input", "output", "default-model-filename");
 
   /** Triton's names of backends, where they differ. */
   private static final Map<String, String> BACKENDS = Map.of("onnxruntime", "onnx");
@@ -32,19 +32,26 @@ final class LoadOverrides {
       return ModelOptions.none();
     }
     Map<String, Object> values = new LinkedHashMap<>();
+    Map<String, Object> sections = new LinkedHashMap<>();
     overrides.forEach((key, value) -> {
       String ours = key.replace('_', '-');
       if (ours.equals("instance-group")) {
         values.put("instances", instances(value));
       } else if (ours.equals("backend")) {
         values.put(ours, BACKENDS.getOrDefault(value.toString(), value.toString()));
+      } else if (ours.equals("dynamic-batching")) {
+        sections.put("dynamic_batching", value);
       } else if (!DESCRIPTIVE.contains(ours)) {
         values.put(ours, value);
       }
     });
     Settings settings = Settings.of("Invalid config override", values);
-    ModelOptions options = ModelOptions.read(settings);
+    Settings triton = Settings.of("Invalid config override", sections);
+    ModelOptions options =
+        ModelOptions.read(settings)
+            .over(PlatformBatching.triton(triton.section("dynamic_batching")));
     settings.rejectUnknown();
+    triton.rejectUnknown();
     return options;
   }
 

@@ -12,7 +12,8 @@ import java.util.Optional;
 
 /**
  * What a {@code model.yaml} says: the {@link ModelOptions}, the model's {@code name}, its {@code
- * properties} (free texts that its metadata show), and one section for the backend, named as it.
+ * properties} (free texts that its metadata show), one section for the backend, named as it, and
+ * {@code batcher} and {@code dynamic_batching} for what KServe and Triton would be told.
  *
  * @param source the file, for people
  * @param sections the backends' sections as they were read
@@ -43,7 +44,10 @@ record ModelConfig(
 
   private static ModelConfig read(Settings settings, Collection<Backend> backends) {
     Optional<String> name = settings.string("name");
-    ModelOptions options = ModelOptions.read(settings);
+    ModelOptions options =
+        ModelOptions.read(settings)
+            .over(PlatformBatching.kserve(settings.section("batcher")))
+            .over(PlatformBatching.triton(settings.section("dynamic_batching")));
     Map<String, String> properties = new LinkedHashMap<>();
     Settings section = settings.section("properties");
     for (String key : section.keys()) {

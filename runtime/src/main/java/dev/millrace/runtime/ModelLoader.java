@@ -5,34 +5,29 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Ticker;
-import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Predictor;
-import dev.millrace.api.spi.Servable;
-import dev.millrace.api.spi.TensorModel;
-import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
-import dev.millrace.batcher.GreedyPolicy;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Turns a {@link LoadPlan} into a {@link LoadedModel}. Thread-safe. */
 final class ModelLoader {
-  private final int processors;
   private final Steps steps;
   private final Meters meters;
   private final Ticker ticker;
+  private final Calibration calibration;
 
-  ModelLoader(int processors, Steps steps, Meters meters, Ticker ticker) {
-    this.processors = processors;
+  ModelLoader(Calibration calibration, Steps steps, Meters meters, Ticker ticker) {
     this.steps = steps;
     this.meters = meters;
     this.ticker = ticker;
+    this.calibration = calibration;
   }
 
   /**
-   * Loads and warms up; blocks. The runner threads inherit this thread's context class loader,
+   * Loads and makes ready; blocks. The runner threads inherit this thread's context class loader,
    * which is the backend's meanwhile.
    *
    * @return a model without leases, which the caller retires
@@ -56,49 +51,18 @@ final class ModelLoader {
 
   private LoadedModel loadInContext(LoadPlan plan) {
     long start = ticker.nanos();
-    Placement placement = Placement.choose(plan.backend(), plan.options(), processors);
-    Servable servable =
-        plan.backend()
-            .load(
-                new ModelSource(
-                    plan.id(),
-                    plan.path(),
-                    placement.device(),
-                    placement.instances(),
-                    placement.threads(),
-                    plan.engine()));
-    List<Predictor> predictors = new ArrayList<>();
+    Calibration.Ready ready = calibration.load(plan);
     try {
-      TensorModel model =
-          switch (servable) {
-            case TensorModel tensorModel -> tensorModel;
-            case TextGenerator generator ->
-                throw new InferenceException(
-                    ErrorCode.UNIMPLEMENTED,
-                    "text generators are not served by this version: " + plan.path());
-          };
-      ModelMetadata metadata = metadata(model.metadata(), plan, placement);
-      for (int i = 0; i < placement.instances(); i++) {
-        predictors.add(model.newPredictor());
-      }
-      if (plan.options().warmUp().orElse(true)) {
-        WarmUp.run(metadata, predictors, ticker);
-      }
-      return start(plan, placement, servable, metadata, predictors, start);
+      ModelMetadata metadata = metadata(plan, ready);
+      return start(plan, ready, metadata, start);
     } catch (Throwable e) {
-      predictors.forEach(Predictor::close);
-      servable.close();
+      ready.instances().close();
       throw e;
     }
   }
 
   private LoadedModel start(
-      LoadPlan plan,
-      Placement placement,
-      Servable servable,
-      ModelMetadata metadata,
-      List<Predictor> predictors,
-      long startNanos) {
+      LoadPlan plan, Calibration.Ready ready, ModelMetadata metadata, long startNanos) {
     ModelOptions options = plan.options();
     ModelId id = plan.id();
     BatcherConfig batching =
@@ -106,6 +70,7 @@ final class ModelLoader {
             metadata.maxBatchSize(),
             options.queueLimit().orElse(ModelOptions.DEFAULT_QUEUE_LIMIT),
             Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)));
+    List<Predictor> predictors = ready.instances().predictors();
     ModelMeters modelMeters = meters.acquire(id);
     Batcher batcher;
     try {
@@ -114,7 +79,11 @@ final class ModelLoader {
               id.toString(),
               batching,
               predictors,
-              new GreedyPolicy(predictors.size()),
+              BatchPolicies.of(
+                  options.batching(),
+                  metadata.maxBatchSize(),
+                  predictors.size(),
+                  ready.samples()),
               modelMeters,
               ticker);
     } catch (Throwable e) {
@@ -125,21 +94,25 @@ final class ModelLoader {
         new Pipeline(metadata, options.timeout(), steps, batcher, modelMeters, ticker);
     return new LoadedModel(
         metadata,
-        placement,
-        servable,
+        ready.instances().placement(),
+        ready.instances().model(),
         batcher,
         pipeline,
         () -> meters.release(id),
         ticker.nanos() - startNanos);
   }
 
-  /** What the model declares, with what the configuration says about it. */
-  private static ModelMetadata metadata(
-      ModelMetadata declared, LoadPlan plan, Placement placement) {
+  /** What the model declares, with what the configuration says about it and what was found out. */
+  private static ModelMetadata metadata(LoadPlan plan, Calibration.Ready ready) {
+    ModelMetadata declared = ready.instances().model().metadata();
+    int maxBatchSize = maxBatchSize(declared.maxBatchSize(), plan.options());
     ModelMetadata metadata =
         declared
-            .withMaxBatchSize(maxBatchSize(declared.maxBatchSize(), plan.options()))
-            .withProperty("device", placement.device().toString());
+            .withMaxBatchSize(ready.merge() ? maxBatchSize : 0)
+            .withProperty("device", ready.instances().placement().device().toString());
+    for (Map.Entry<String, String> property : ready.properties().entrySet()) {
+      metadata = metadata.withProperty(property.getKey(), property.getValue());
+    }
     for (Map.Entry<String, String> property : plan.properties().entrySet()) {
       metadata = metadata.withProperty(property.getKey(), property.getValue());
     }
@@ -148,9 +121,13 @@ final class ModelLoader {
 
   /**
    * Most rows at once: what the configuration says, also for a model that does not look batchable;
-   * else what the model declares, where {@link Integer#MAX_VALUE} stands for no bound.
+   * else what the model declares, where {@link Integer#MAX_VALUE} stands for no bound. 0, not to
+   * merge, where batching is off.
    */
   static int maxBatchSize(int declared, ModelOptions options) {
+    if (options.batching().mode().equals(Optional.of(BatchingOptions.Mode.OFF))) {
+      return 0;
+    }
     return options
         .maxBatchSize()
         .orElse(declared == Integer.MAX_VALUE ? ModelOptions.DEFAULT_MAX_BATCH_SIZE : declared);

@@ -25,6 +25,9 @@ import java.util.Optional;
  * @param warmUp {@code warm-up}: whether the model runs once before it serves; default: true
  * @param timeout {@code timeout}: time after which a request that says nothing else is given up;
  *     default: none
+ * @param calibrationTime {@code calibration-time}: how long the model may be measured before it
+ *     serves, zero not to; default: 2 s
+ * @param batching how requests are put together
  */
 public record ModelOptions(
     Optional<String> backend,
@@ -36,11 +39,14 @@ public record ModelOptions(
     Optional<Integer> queueLimit,
     Optional<Long> queueBytes,
     Optional<Boolean> warmUp,
-    Optional<Duration> timeout) {
+    Optional<Duration> timeout,
+    Optional<Duration> calibrationTime,
+    BatchingOptions batching) {
 
   static final int DEFAULT_MAX_BATCH_SIZE = 64;
   static final int DEFAULT_QUEUE_LIMIT = 4096;
   static final long DEFAULT_QUEUE_BYTES = 512L << 20;
+  static final Duration DEFAULT_CALIBRATION_TIME = Duration.ofSeconds(2);
 
   private static final ModelOptions NONE = read(Settings.empty("no options"));
 
@@ -65,7 +71,9 @@ public record ModelOptions(
         settings.integer("queue-limit", 1, Integer.MAX_VALUE),
         settings.size("queue-bytes"),
         settings.bool("warm-up"),
-        settings.duration("timeout"));
+        settings.duration("timeout"),
+        settings.duration("calibration-time"),
+        BatchingOptions.read(settings));
   }
 
   private static DeviceChoice device(Settings settings, String text) {
@@ -85,6 +93,8 @@ public record ModelOptions(
         queueLimit.or(lower::queueLimit),
         queueBytes.or(lower::queueBytes),
         warmUp.or(lower::warmUp),
-        timeout.or(lower::timeout));
+        timeout.or(lower::timeout),
+        calibrationTime.or(lower::calibrationTime),
+        batching.over(lower.batching));
   }
 }

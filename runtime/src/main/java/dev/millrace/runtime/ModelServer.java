@@ -49,7 +49,12 @@ public final class ModelServer implements AutoCloseable {
         new ModelRegistry(
             config,
             new ModelRepository(config.models(), backends),
-            new ModelLoader(config.processors(), steps, meters, ticker),
+            new ModelLoader(
+                new Calibration(
+                    config.processors(), new CalibrationCache(config.calibrationCache()), ticker),
+                steps,
+                meters,
+                ticker),
             meters,
             ticker);
     meters.gauge(Metric.REQUESTS_IN_FLIGHT, admission, Admission::requests);

@@ -4,15 +4,17 @@ import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.Backend;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.TreeSet;
 
 /**
  * Where a model runs and in how many instances.
  *
  * <p>On CPU, instances times threads do not exceed the processors: by default one instance of one
  * thread for each, because most models are better run side by side than spread out. If one of the
- * two is given, the other follows.
+ * two is given, the other follows. {@link Calibration} finds out whether that holds.
  */
 record Placement(Device device, int instances, int threads) {
   /**
@@ -35,6 +37,53 @@ record Placement(Device device, int instances, int threads) {
             : 1;
     return new Placement(
         device, instances.orElse(defaultInstances), threads.orElse(defaultThreads));
+  }
+
+  /**
+   * The placements to choose from where the options leave it open, this one among them: on CPU, all
+   * ways to share the processors out among 1, 2, 4 and so on instances, and fewer instances of one
+   * thread; on another device, whose runs share it anyway, only this one.
+   */
+  List<Placement> alternatives(ModelOptions options, int processors) {
+    List<Placement> placements = new ArrayList<>(List.of(this));
+    if (device.kind() == Device.Kind.CPU) {
+      if (options.threads().isEmpty()) {
+        for (int each : options.instances().map(List::of).orElseGet(() -> shares(processors))) {
+          for (int share : shares(Math.max(1, processors / each))) {
+            boolean all = share == Math.max(1, processors / each);
+            if (all || share == 1 || options.instances().isPresent()) {
+              placements.add(new Placement(device, each, share));
+            }
+          }
+        }
+      } else if (options.instances().isEmpty()) {
+        for (int each : shares(Math.max(1, processors / threads))) {
+          placements.add(withInstances(each));
+        }
+      }
+    }
+    return placements.stream().distinct().toList();
+  }
+
+  /** 1, 2, 4 and so on up to {@code all}, and {@code all}. */
+  private static List<Integer> shares(int all) {
+    TreeSet<Integer> shares = new TreeSet<>();
+    for (int share = 1; share < all; share *= 2) {
+      shares.add(share);
+    }
+    shares.add(all);
+    return List.copyOf(shares);
+  }
+
+  /** This placement with another number of instances. */
+  Placement withInstances(int count) {
+    return new Placement(device, count, threads);
+  }
+
+  /** As in {@code 2 instances x 1 thread}. */
+  String describe() {
+    return "%d instance%s x %d thread%s"
+        .formatted(instances, instances == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
   }
 
   private static Device device(Backend backend, DeviceChoice choice) {

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a {@link ModelServer} is made from.
@@ -20,6 +21,8 @@ import java.util.List;
  *     {@code MODEL_INIT_MODE=async}); zero to fail at once
  * @param drainTimeout how long {@link ModelServer#close} waits for requests in flight before it
  *     unloads their models
+ * @param calibrationCache directory in which the results of calibration are kept; empty to measure
+ *     at every start
  */
 public record RuntimeConfig(
     List<ModelPath> models,
@@ -28,12 +31,14 @@ public record RuntimeConfig(
     int maxInFlightRequests,
     long maxInFlightBytes,
     Duration modelWait,
-    Duration drainTimeout) {
+    Duration drainTimeout,
+    Optional<Path> calibrationCache) {
   public RuntimeConfig {
     models = List.copyOf(models);
     requireNonNull(options, "options is null");
     requireNonNull(modelWait, "modelWait is null");
     requireNonNull(drainTimeout, "drainTimeout is null");
+    requireNonNull(calibrationCache, "calibrationCache is null");
     if (processors < 1 || maxInFlightRequests < 1 || maxInFlightBytes < 1) {
       throw new IllegalArgumentException(
           "processors, maxInFlightRequests and maxInFlightBytes must be positive: %d, %d, %d"
@@ -50,7 +55,8 @@ public record RuntimeConfig(
         16_384,
         2L << 30,
         Duration.ZERO,
-        Duration.ofSeconds(30));
+        Duration.ofSeconds(30),
+        Optional.empty());
   }
 
   /** One place, everything by default. */
@@ -61,29 +67,78 @@ public record RuntimeConfig(
   /** This configuration with other options for all models. */
   public RuntimeConfig withOptions(ModelOptions other) {
     return new RuntimeConfig(
-        models, other, processors, maxInFlightRequests, maxInFlightBytes, modelWait, drainTimeout);
+        models,
+        other,
+        processors,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        modelWait,
+        drainTimeout,
+        calibrationCache);
   }
 
   /** This configuration for another number of processors. */
   public RuntimeConfig withProcessors(int count) {
     return new RuntimeConfig(
-        models, options, count, maxInFlightRequests, maxInFlightBytes, modelWait, drainTimeout);
+        models,
+        options,
+        count,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        modelWait,
+        drainTimeout,
+        calibrationCache);
   }
 
   /** This configuration with other bounds on what is in flight. */
   public RuntimeConfig withInFlightLimits(int requests, long bytes) {
-    return new RuntimeConfig(models, options, processors, requests, bytes, modelWait, drainTimeout);
+    return new RuntimeConfig(
+        models,
+        options,
+        processors,
+        requests,
+        bytes,
+        modelWait,
+        drainTimeout,
+        calibrationCache);
   }
 
   /** This configuration with another time to wait for places that do not exist yet. */
   public RuntimeConfig withModelWait(Duration time) {
     return new RuntimeConfig(
-        models, options, processors, maxInFlightRequests, maxInFlightBytes, time, drainTimeout);
+        models,
+        options,
+        processors,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        time,
+        drainTimeout,
+        calibrationCache);
   }
 
   /** This configuration with another time to wait for requests in flight when it closes. */
   public RuntimeConfig withDrainTimeout(Duration time) {
     return new RuntimeConfig(
-        models, options, processors, maxInFlightRequests, maxInFlightBytes, modelWait, time);
+        models,
+        options,
+        processors,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        modelWait,
+        time,
+        calibrationCache);
+  }
+
+  /** This configuration with a directory in which the results of calibration are kept. */
+  public RuntimeConfig withCalibrationCache(Path directory) {
+    return new RuntimeConfig(
+        models,
+        options,
+        processors,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        modelWait,
+        drainTimeout,
+        Optional.of(directory));
   }
 }

@@ -1,105 +1,114 @@
 package dev.millrace.runtime;
 
-import dev.millrace.api.DataType;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
-import dev.millrace.api.Shape;
-import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
-import dev.millrace.api.TensorSpec;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Runs every instance of a model before its first request, because engines allocate, choose kernels
- * and compile on the first run of a shape.
+ * and compile on the first run of a shape; so it also finds made-up inputs that the model takes.
  *
- * <p>The inputs are made up from the metadata: zeros, or empty texts, in the declared shapes, with
- * 1 where any size goes; for a batchable model once with one row and once with two. Such inputs may
- * be wrong for a model that is right, so a run that fails is reported and does not fail the load;
- * it does if the engine says, by FAILED_PRECONDITION or UNIMPLEMENTED, that it cannot run the model
- * at all. No new run begins after half a minute.
+ * <p>A batchable model runs once with one row and once with two. Made-up inputs may be wrong for a
+ * model that is right, so a run that fails is reported and does not fail the load; it does if the
+ * engine says, by FAILED_PRECONDITION or UNIMPLEMENTED, that it cannot run the model at all. No new
+ * run begins after half a minute.
  */
 final class WarmUp {
   private static final Logger LOG = LoggerFactory.getLogger(WarmUp.class);
-  private static final Duration LIMIT = Duration.ofSeconds(30);
-  private static final long MAX_INPUT_BYTES = 1 << 28;
 
-  private WarmUp() {}
+  /** How long made-up inputs may keep a model from serving where nothing else bounds them. */
+  static final Duration LIMIT = Duration.ofSeconds(30);
+
+  /** What stands for a size that may be any, the best first: a short text, a small picture. */
+  private static final int[] INNER_SIZES = {16, 1};
+
+  private final ModelMetadata metadata;
+  private final List<Predictor> predictors;
+  private final Ticker ticker;
+  private final long startNanos;
+
+  private WarmUp(ModelMetadata metadata, List<Predictor> predictors, Ticker ticker) {
+    this.metadata = metadata;
+    this.predictors = predictors;
+    this.ticker = ticker;
+    this.startNanos = ticker.nanos();
+  }
 
   /**
    * Runs the predictors, which stay the caller's.
    *
+   * @return inputs that the model takes, of one row at least; empty if none were found, or the time
+   *     was over
    * @throws InferenceException if the engine cannot run the model at all
    */
-  static void run(ModelMetadata metadata, List<Predictor> predictors, Ticker ticker) {
-    int[] batchSizes = metadata.maxBatchSize() > 1 ? new int[] {1, 2} : new int[] {1};
-    long start = ticker.nanos();
-    for (int rows : batchSizes) {
-      for (Predictor predictor : predictors) {
-        if (ticker.nanos() - start > LIMIT.toNanos()) {
+  static Optional<SyntheticInputs> run(
+      ModelMetadata metadata, List<Predictor> predictors, Ticker ticker) {
+    return new WarmUp(metadata, predictors, ticker).run();
+  }
+
+  private Optional<SyntheticInputs> run() {
+    for (int size : INNER_SIZES) {
+      SyntheticInputs inputs = new SyntheticInputs(metadata, size);
+      Optional<InferenceException> failure = runOnce(predictors.getFirst(), inputs, 1);
+      if (failure.isEmpty()) {
+        return runOthers(inputs) ? Optional.of(inputs) : Optional.empty();
+      }
+      if (!inputs.hasInnerSize() || size == INNER_SIZES[INNER_SIZES.length - 1]) {
+        LOG.warn(
+            "{}: cannot be warmed up with made-up inputs, so its first request will be slow: {}",
+            metadata.id(),
+            failure.get().getMessage());
+        break;
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The runs after the first one; false if the time was over. */
+  private boolean runOthers(SyntheticInputs inputs) {
+    int mostRows = inputs.canBatch() && metadata.maxBatchSize() > 1 ? 2 : 1;
+    for (int rows = 1; rows <= mostRows; rows++) {
+      for (int i = rows == 1 ? 1 : 0; i < predictors.size(); i++) {
+        if (ticker.nanos() - startNanos > LIMIT.toNanos()) {
           LOG.warn("{}: warm-up ended after {} s", metadata.id(), LIMIT.toSeconds());
-          return;
+          return false;
         }
-        if (!runOnce(metadata, predictor, rows)) {
-          return;
+        Optional<InferenceException> failure = runOnce(predictors.get(i), inputs, rows);
+        if (failure.isPresent()) {
+          LOG.warn(
+              "{}: warm-up with {} rows failed: {}",
+              metadata.id(),
+              rows,
+              failure.get().getMessage());
+          return true;
         }
       }
     }
+    return true;
   }
 
-  private static boolean runOnce(ModelMetadata metadata, Predictor predictor, int rows) {
-    try (TensorMap inputs = inputs(metadata, rows);
+  /** One run; what it failed of, if that does not fail the load. */
+  private Optional<InferenceException> runOnce(
+      Predictor predictor, SyntheticInputs made, int rows) {
+    try (TensorMap inputs = made.firstRows(rows);
         TensorMap outputs = predictor.predict(inputs, List.of())) {
       LOG.debug("{}: warmed up with {}, got {}", metadata.id(), inputs, outputs);
-      return true;
+      return Optional.empty();
     } catch (RuntimeException e) {
       InferenceException failure = InferenceException.of(e);
       if (failure.code() == ErrorCode.FAILED_PRECONDITION
           || failure.code() == ErrorCode.UNIMPLEMENTED) {
         throw failure;
       }
-      LOG.warn(
-          "{}: cannot be warmed up with zeros, so its first request will be slow: {}",
-          metadata.id(),
-          failure.getMessage());
-      return false;
+      return Optional.of(failure);
     }
-  }
-
-  private static TensorMap inputs(ModelMetadata metadata, int rows) {
-    try (TensorMap.Builder inputs = TensorMap.builder()) {
-      for (TensorSpec spec : metadata.inputs()) {
-        if (!spec.optional()) {
-          inputs.put(spec.name(), zeros(spec, metadata.isBatchable() ? rows : 1));
-        }
-      }
-      return inputs.build();
-    }
-  }
-
-  private static Tensor zeros(TensorSpec spec, int rows) {
-    long[] dims = spec.shape().dims();
-    for (int i = 0; i < dims.length; i++) {
-      if (dims[i] == Shape.ANY) {
-        dims[i] = i == 0 ? rows : 1;
-      }
-    }
-    Shape shape = Shape.of(dims);
-    // An empty text is its length, 0, in four bytes.
-    int elementSize = spec.dataType() == DataType.BYTES ? 4 : spec.dataType().byteSize();
-    if (shape.elementCount() > MAX_INPUT_BYTES / elementSize) {
-      throw InferenceException.invalidArgument(
-          "input '%s' of %s%s is too large to make up"
-              .formatted(spec.name(), spec.dataType(), shape));
-    }
-    int size = (int) shape.elementCount() * elementSize;
-    return Tensor.wrap(spec.dataType(), shape, ByteBuffer.allocateDirect(size));
   }
 }

@@ -56,10 +56,10 @@ class WarmUpTest {
     WarmUp.run(metadata(8, INPUTS), List.of(predictor, predictor), Ticker.system());
     assertThat(runs)
         .containsExactly(
-            "{A=FP16[1,3,1], B=BYTES[1,2]}",
-            "{A=FP16[1,3,1], B=BYTES[1,2]}",
-            "{A=FP16[2,3,1], B=BYTES[2,2]}",
-            "{A=FP16[2,3,1], B=BYTES[2,2]}");
+            "{A=FP16[1,3,16], B=BYTES[1,2]}",
+            "{A=FP16[1,3,16], B=BYTES[1,2]}",
+            "{A=FP16[2,3,16], B=BYTES[2,2]}",
+            "{A=FP16[2,3,16], B=BYTES[2,2]}");
   }
 
   @Test
@@ -72,15 +72,35 @@ class WarmUpTest {
   }
 
   @Test
-  void runThatFails_endsTheWarmUp_andNothingElse() {
-    WarmUp.run(
-        metadata(8, INPUTS),
-        List.of(
-            predictor(() -> {
-              throw new IllegalStateException("zeros do not do");
-            })),
-        Ticker.system());
-    assertThat(runs).hasSize(1);
+  void runThatFails_isTriedWithTheSmallestInputs_andEndsTheWarmUpAndNothingElse() {
+    assertThat(
+            WarmUp.run(
+                metadata(8, INPUTS),
+                List.of(
+                    predictor(() -> {
+                      throw new IllegalStateException("made-up inputs do not do");
+                    })),
+                Ticker.system()))
+        .isEmpty();
+    assertThat(runs)
+        .containsExactly("{A=FP16[1,3,16], B=BYTES[1,2]}", "{A=FP16[1,3,1], B=BYTES[1,2]}");
+  }
+
+  @Test
+  void modelThatTakesTheSmallestInputsOnly_isWarmedUpWithThose() {
+    Predictor predictor =
+        predictor(() -> {
+          if (runs.size() == 1) {
+            throw new IllegalStateException("too long");
+          }
+        });
+    assertThat(WarmUp.run(metadata(8, INPUTS), List.of(predictor), Ticker.system()))
+        .hasValueSatisfying(inputs -> assertThat(inputs.rowElements()).isEqualTo(5));
+    assertThat(runs)
+        .containsExactly(
+            "{A=FP16[1,3,16], B=BYTES[1,2]}",
+            "{A=FP16[1,3,1], B=BYTES[1,2]}",
+            "{A=FP16[2,3,1], B=BYTES[2,2]}");
   }
 
   @Test

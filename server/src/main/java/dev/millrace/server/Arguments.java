@@ -3,6 +3,7 @@ package dev.millrace.server;
 import dev.millrace.api.Settings;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -11,6 +12,8 @@ import java.util.Set;
  *
  * <ul>
  *   <li>{@code --http_port} is {@code --http-port}, and {@code --model_dir} is {@code --model};
+ *   <li>the flags of its batcher, {@code --max-batchsize} and {@code --max-latency} in milliseconds,
+ *       are {@code --max-batch-size} and {@code --max-queue-delay};
  *   <li>a flag of KServe's that has no meaning here is left out with a warning;
  *   <li>an empty value, or {@code <no value>} as its templates write for what is not there, is as
  *       good as no flag.
@@ -30,6 +33,15 @@ record Arguments(List<String> list, List<String> warnings) {
           "--nproc",
           "--event-loop",
           "--timeout-keep-alive");
+
+  private static final String MAX_LATENCY = "--max-latency";
+
+  /** Flags that others spell otherwise. */
+  private static final Map<String, String> ALIASES =
+      Map.of(
+          "--model-dir", "--model",
+          "--max-batchsize", "--max-batch-size",
+          MAX_LATENCY, "--max-queue-delay");
 
   Arguments {
     list = List.copyOf(list);
@@ -59,9 +71,7 @@ record Arguments(List<String> list, List<String> warnings) {
       int equals = argument.indexOf('=');
       String written = equals < 0 ? argument : argument.substring(0, equals);
       String flag = written.replace('_', '-');
-      if (flag.equals("--model-dir")) {
-        flag = "--model";
-      }
+      flag = ALIASES.getOrDefault(flag, flag);
       boolean known = flags.contains(flag);
       if (!known && !written.contains("_") && !KSERVE_FLAGS.contains(written)) {
         list.add(argument);
@@ -78,7 +88,8 @@ record Arguments(List<String> list, List<String> warnings) {
       } else if (value == null) {
         list.add(flag);
       } else if (!isUnset(value)) {
-        list.add(flag + "=" + value);
+        boolean millis = written.replace('_', '-').equals(MAX_LATENCY) && value.matches("\\d+");
+        list.add(flag + "=" + value + (millis ? "ms" : ""));
       }
     }
     return new Arguments(list, warnings);

@@ -84,7 +84,17 @@ final class ConfigurationPage {
               "name of the directory or file",
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
-          List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."));
+          List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
+          List.of(
+              "batcher",
+              "section",
+              "none",
+              "What KServe's and Hopsworks' batcher would be told: see below."),
+          List.of(
+              "dynamic_batching",
+              "section",
+              "none",
+              "What Triton's batcher would be told: see below."));
 
   private static final String ONNX =
       """
@@ -121,6 +131,57 @@ final class ConfigurationPage {
               "Whether the engine keeps memory for its next run: faster, but its most is held."),
           List.of("session-config", "keys and texts", "none", "The engine's own settings."));
 
+  private static final String BATCHERS =
+      """
+
+      The sections `batcher` and `dynamic_batching` stand for settings, which win over them if they
+      are given themselves:
+
+      | key | value | is | what it trades |
+      |---|---|---|---|
+      """;
+
+  /** Other servers' settings of batchers: key, value, ours, description. */
+  static final List<List<String>> BATCHER_KEYS =
+      List.of(
+          List.of(
+              "batcher.maxBatchSize",
+              "number",
+              "`max-batch-size`",
+              "A cap here, where KServe's batcher exceeds it: a larger request is run in parts."),
+          List.of(
+              "batcher.maxLatency",
+              "milliseconds",
+              "`max-queue-delay`",
+              "The most that a request is held back, where KServe's batcher holds each batch that is"
+                  + " not full for all of it. For exactly that, add `batch-policy: fixed`."),
+          List.of(
+              "batcher.timeout",
+              "seconds",
+              "`timeout`",
+              "Requests not answered by then are given up with 504. KServe does not heed it."),
+          List.of(
+              "dynamic_batching.max_queue_delay_microseconds",
+              "microseconds",
+              "`max-queue-delay`",
+              "As `maxLatency`. 0 never holds a request back."),
+          List.of(
+              "dynamic_batching.preferred_batch_size",
+              "numbers of rows",
+              "nothing",
+              "Accepted: batches are as large as pays. To run the model with few sizes only, give"
+                  + " `batch-sizes`."),
+          List.of(
+              "dynamic_batching.default_queue_policy.default_timeout_microseconds",
+              "microseconds",
+              "`timeout`",
+              "Unless `timeout_action` is `DELAY`, which gives nothing up. 0 is none."),
+          List.of(
+              "dynamic_batching.default_queue_policy.max_queue_size",
+              "number",
+              "`queue-limit`",
+              "0 is the default limit, not none."));
+
   private static final String REST =
       """
 
@@ -140,6 +201,12 @@ final class ConfigurationPage {
       `MODEL_INIT_MODE=async` makes the start wait for the model to appear. When a start fails, the
       reason is written to the termination log, and KServe shows it in the status of the
       InferenceService.
+
+      A `batcher` in an InferenceService makes KServe put a process of its own in front of this one,
+      and tells this one nothing. Leave it out: requests are batched here. What it would say can stand
+      in `model.yaml`, or on the command line, where `--max-batchsize` and `--max-latency` (in
+      milliseconds), as KServe spells them for that process, are `--max-batch-size` and
+      `--max-queue-delay`.
 
       **Hopsworks.** `MODEL_FILES_PATH` is what is served and `DEPLOYMENT_NAME` what it is called, as
       above. `CONFIG_FILE_PATH` is the configuration file if it is YAML. `MODEL_NAME`,
@@ -190,6 +257,8 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(BATCHERS);
+    BATCHER_KEYS.forEach(key -> row(page, key));
     return page.append(REST).toString();
   }
 

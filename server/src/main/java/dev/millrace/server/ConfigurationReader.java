@@ -1,6 +1,7 @@
 package dev.millrace.server;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.runtime.BatchingOptions;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
@@ -83,14 +84,26 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.QUEUE_LIMIT),
             configuration.find(ServerSettings.QUEUE_BYTES),
             configuration.find(ServerSettings.WARM_UP),
-            configuration.find(ServerSettings.TIMEOUT)),
+            configuration.find(ServerSettings.TIMEOUT),
+            configuration.find(ServerSettings.CALIBRATION_TIME),
+            new BatchingOptions(
+                configuration.find(ServerSettings.BATCHING),
+                configuration.find(ServerSettings.BATCH_POLICY),
+                configuration.find(ServerSettings.LATENCY_TARGET),
+                configuration.find(ServerSettings.MAX_QUEUE_DELAY),
+                configuration.find(ServerSettings.BATCH_SIZES),
+                configuration.find(ServerSettings.DEVICE_SHARE))),
         configuration
             .find(ServerSettings.PROCESSORS)
             .orElseGet(Runtime.getRuntime()::availableProcessors),
         get(ServerSettings.MAX_IN_FLIGHT_REQUESTS),
         get(ServerSettings.MAX_IN_FLIGHT_BYTES),
         configuration.find(ServerSettings.MODEL_WAIT).orElse(Duration.ZERO),
-        get(ServerSettings.GRACE_PERIOD));
+        get(ServerSettings.GRACE_PERIOD),
+        configuration
+            .find(ServerSettings.CALIBRATION_CACHE)
+            .filter(directory -> !directory.equals("none"))
+            .map(Path::of));
   }
 
   private <T> T get(Setting<T> setting) {

@@ -114,6 +114,11 @@ final class Environment {
     if (get("MODEL_INIT_MODE").filter("async"::equals).isPresent()) {
       defaults.put(ServerSettings.MODEL_WAIT, new PlatformDefault("MODEL_INIT_MODE", "10m"));
     }
+    get("XDG_CACHE_HOME")
+        .map(directory -> new PlatformDefault("XDG_CACHE_HOME", directory + "/millrace"))
+        .or(() ->
+            get("HOME").map(home -> new PlatformDefault("HOME", home + "/.cache/millrace")))
+        .ifPresent(cache -> defaults.put(ServerSettings.CALIBRATION_CACHE, cache));
     if (get("KUBERNETES_SERVICE_HOST").isPresent() && get("K_REVISION").isEmpty()) {
       defaults.put(
           ServerSettings.DRAIN_DELAY, new PlatformDefault("KUBERNETES_SERVICE_HOST", "5s"));

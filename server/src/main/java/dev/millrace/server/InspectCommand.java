@@ -3,6 +3,7 @@ package dev.millrace.server;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Settings;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.ModelDescription;
@@ -16,7 +17,6 @@ import java.io.PrintStream;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,17 +31,9 @@ final class InspectCommand {
 
   InspectCommand(RuntimeConfig config, int httpPort, List<Backend> backends, PrintStream out) {
     ModelOptions once =
-        new ModelOptions(
-                Optional.empty(),
-                Optional.empty(),
-                Optional.empty(),
-                Optional.of(1),
-                Optional.of(1),
-                Optional.empty(),
-                Optional.empty(),
-                Optional.empty(),
-                Optional.of(false),
-                Optional.empty())
+        ModelOptions.read(
+                Settings.of(
+                    "inspect", Map.of("instances", 1, "threads", 1, "warm-up", false)))
             .over(config.options());
     this.config = config.withOptions(once);
     this.httpPort = httpPort;

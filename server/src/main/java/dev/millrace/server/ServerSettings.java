@@ -1,5 +1,7 @@
 package dev.millrace.server;
 
+import dev.millrace.runtime.BatchingOptions.Mode;
+import dev.millrace.runtime.BatchingOptions.Policy;
 import dev.millrace.runtime.DeviceChoice;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
@@ -49,6 +51,16 @@ final class ServerSettings {
           "0s; 10m if `MODEL_INIT_MODE` is `async`",
           "How long to wait at the start for a path that does not exist yet.");
 
+  static final Setting<String> CALIBRATION_CACHE =
+      open(
+          "calibration-cache",
+          Group.MODELS,
+          ValueType.text("directory"),
+          "`millrace` in `XDG_CACHE_HOME`, else in `.cache` of the home directory",
+          "Where the results of calibration are kept, so that a model is measured once for each kind"
+              + " of machine; `none` to measure at every start. A directory that cannot be written"
+              + " to is as good as none.");
+
   static final Setting<String> BACKEND =
       open(
           "backend",
@@ -69,22 +81,82 @@ final class ServerSettings {
           "instances",
           Group.MODEL,
           ValueType.number(1, 1024),
-          "on a CPU, the processors divided by `threads`; else 1",
-          "How many instances of the model run at the same time.");
+          "what calibration finds best on a CPU, else the processors divided by `threads`; 1 on"
+              + " another device",
+          "How many instances of the model run at the same time. More serve more requests side by"
+              + " side, each with a smaller batch.");
   static final Setting<Integer> THREADS =
       open(
           "threads",
           Group.MODEL,
           ValueType.number(1, 1024),
-          "1, or the processors divided by `instances` if those are given",
-          "Threads that one run of the model may use inside the engine.");
+          "what calibration finds best on a CPU, else 1, or the processors divided by `instances`"
+              + " if those are given",
+          "Threads that one run of the model may use inside the engine. More make a lone request"
+              + " faster and leave less for other instances.");
   static final Setting<Integer> MAX_BATCH_SIZE =
       open(
           "max-batch-size",
           Group.MODEL,
           ValueType.number(0, 1 << 20),
           "what the model declares, or 64 if it is batchable without a bound",
-          "Most rows that the model is given at once. 0 never merges requests.");
+          "Most rows that the model is given at once. 0 never merges requests. Larger batches may"
+              + " raise throughput; each takes longer, and more memory.");
+  static final Setting<Mode> BATCHING =
+      open(
+          "batching",
+          Group.MODEL,
+          ValueType.oneOf(Mode.class),
+          "verify",
+          "Whether requests share a batch. `verify` runs a few made-up rows alone and together when"
+              + " the model is loaded, and does not merge if the results differ; `on` trusts what"
+              + " the model declares; `off` never merges.");
+  static final Setting<Policy> BATCH_POLICY =
+      open(
+          "batch-policy",
+          Group.MODEL,
+          ValueType.oneOf(Policy.class),
+          "adaptive",
+          "What decides when a batch runs and how large it is. `adaptive` learns how long batches"
+              + " take and how requests arrive; `greedy` takes what waits as soon as an instance is"
+              + " free; `fixed` waits for `max-batch-size` rows or `max-queue-delay`, as other"
+              + " servers do, also while instances are idle.");
+  static final Setting<Duration> LATENCY_TARGET =
+      open(
+          "latency-target",
+          Group.MODEL,
+          ValueType.positiveTime(),
+          "none",
+          "How long a request shall take at most, from its arrival to its answer, for"
+              + " `batch-policy: adaptive`. Batches are kept small enough for it, which costs"
+              + " throughput under load if it is short.");
+  static final Setting<Duration> MAX_QUEUE_DELAY =
+      open(
+          "max-queue-delay",
+          Group.MODEL,
+          ValueType.time(),
+          "for `adaptive`, half of the time of one row; for `fixed`, 0s",
+          "How long a request may be held back for others to join its batch. `adaptive` holds only"
+              + " where it has seen that this pays, and never longer; 0s never holds. `fixed` holds"
+              + " each batch that is not full for this time, so that every request waits longer when"
+              + " traffic is low.");
+  static final Setting<List<Integer>> BATCH_SIZES =
+      open(
+          "batch-sizes",
+          Group.MODEL,
+          ValueType.batchSizes(),
+          "any",
+          "Sizes that the model is run with. A batch is filled up to the next of them with copies"
+              + " of a row, which are computed for nothing, but an engine that prepares itself for"
+              + " each size has few to prepare for.");
+  static final Setting<Integer> DEVICE_SHARE =
+      open(
+          "device-share",
+          Group.MODEL,
+          ValueType.number(1, 1000),
+          "1",
+          "Weight of the model among those that share a device: while several have work, each gets"
+              + " time in proportion to its weight.");
   static final Setting<Integer> QUEUE_LIMIT =
       open(
           "queue-limit",
@@ -119,7 +191,17 @@ final class ServerSettings {
           Group.MODEL,
           ValueType.bool(),
           "true",
-          "Whether the model runs once before it serves, so that the first request is not slow.");
+          "Whether the model runs once before it serves, so that the first request is not slow."
+              + " Without, it is neither verified nor calibrated.");
+  static final Setting<Duration> CALIBRATION_TIME =
+      open(
+          "calibration-time",
+          Group.MODEL,
+          ValueType.time(),
+          "2s",
+          "How long a model may be measured before it serves, to choose `instances` and `threads`"
+              + " where they are not given, and for `batch-policy: adaptive` to know how long"
+              + " batches take. 0s serves sooner, and learns while it serves.");
 
   static final Setting<String> HOST =
       open(

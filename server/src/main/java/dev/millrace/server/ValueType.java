@@ -1,6 +1,7 @@
 package dev.millrace.server;
 
 import dev.millrace.api.Settings;
+import dev.millrace.runtime.BatchingOptions;
 import dev.millrace.runtime.DeviceChoice;
 import dev.millrace.runtime.VersionPolicy;
 import java.time.Duration;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * A type of configured value.
@@ -131,6 +133,15 @@ record ValueType<T>(
         String.join(", ", names),
         (settings, key) -> settings.oneOf(key, type),
         ValueType::write);
+  }
+
+  /** Numbers of rows, as in {@code 1,4,16}. */
+  static ValueType<List<Integer>> batchSizes() {
+    return new ValueType<>(
+        "sizes",
+        "numbers of rows, as in 1,4,16",
+        BatchingOptions::batchSizes,
+        sizes -> sizes.stream().map(String::valueOf).collect(Collectors.joining(",")));
   }
 
   /** Where a model runs. */

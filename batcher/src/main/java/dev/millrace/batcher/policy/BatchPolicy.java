@@ -28,8 +28,8 @@ public interface BatchPolicy {
   Decision decide(QueueView queue, Trigger trigger, long nowNanos);
 
   /**
-   * Whether requests of one shape, padded to another's, are better run in the same batch than apart.
-   * Only asked of shapes that the model allows to be padded to each other.
+   * Whether requests of one shape, padded to another's, are better run in the same batch than
+   * apart. Only asked of shapes that the model allows to be padded to each other.
    *
    * @param rows of {@code shape} that are taken already
    * @param otherRows of {@code otherShape} that might join

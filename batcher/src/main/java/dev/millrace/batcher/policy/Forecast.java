@@ -9,6 +9,7 @@ package dev.millrace.batcher.policy;
  * @param runNanos time in which a lone row runs; 0 if not known
  */
 public record Forecast(double nanosPerRow, long runNanos) {
+  private static final double CENTURY_NANOS = 3e18;
   private static final Forecast UNKNOWN = new Forecast(0, 0);
 
   /** Nothing was measured yet. */
@@ -18,6 +19,6 @@ public record Forecast(double nanosPerRow, long runNanos) {
 
   /** Nanoseconds that a request waits behind that many rows; 0 if not known. */
   public long waitNanos(long rowsAhead) {
-    return (long) Math.min(nanosPerRow * rowsAhead, Long.MAX_VALUE / 4);
+    return (long) Math.min(nanosPerRow * rowsAhead, CENTURY_NANOS);
   }
 }

@@ -1,0 +1,457 @@
+package dev.millrace.batcher.policy;
+
+import dev.millrace.batcher.policy.LearnedState.CurvePoint;
+import dev.millrace.batcher.policy.LearnedState.HoldState;
+import dev.millrace.batcher.policy.LearnedState.ShapeState;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The policy that needs no tuning: it learns how long batches take and how requests arrive, and
+ * from that chooses how many rows to take, whether to hold back, what cannot be in time, and how
+ * many batches run at once.
+ *
+ * <p>Without deadlines and without a latency target nothing is ever given up. {@link #snapshot} and
+ * {@link #forecast} are for the thread whose turn it is, like everything else; what they return is
+ * immutable.
+ */
+public final class AdaptivePolicy implements BatchPolicy {
+  /*
+   * In the order of a decision:
+   *   1. The arrival rate and the hold learner catch up with the time.
+   *   2. The cap: the queue's, and what fits the latency target.
+   *   3. If other runners are idle, what waits is split over as many of them as pays (SizeRule).
+   *   4. The square-root rule chooses a size (SizeRule).
+   *   5. If anything has a deadline, the look-ahead may give up requests or change the size
+   *      (DeadlineLookAhead).
+   *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
+   *      longer than half a single-row run, never past a deadline, never for rows that the size rule
+   *      would leave behind anyway.
+   * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
+   *
+   * Loads are summed over shapes, because all shapes share the runners.
+   */
+
+  private static final double SATURATED = 0.85;
+  private static final double BUSY_SMOOTHING = 0.05;
+
+  private final AdaptiveConfig config;
+  private final List<LatencySample> calibration;
+  private final int[] batchSizes;
+  private final SizeRule sizes;
+  private final DeadlineLookAhead lookAhead;
+  private final StandingQueue standing = new StandingQueue();
+  private final ConcurrencyGovernor governor;
+  private final Slowdown slowdown;
+  private final RunsInFlight running;
+  private final ElementCost elements = new ElementCost();
+
+  private @Nullable ShapeLearning[] shapes = new ShapeLearning[8];
+  private int nextToRoll;
+  private int lastShape;
+  private double utilisation;
+  private double rate;
+
+  private double busyShare;
+  private long busySince;
+  private long idleSince;
+  private double decidedWait;
+  private boolean decidedAtCompletion;
+
+  /**
+   * @param calibration what was measured at load, with one run at a time; may be empty
+   */
+  public AdaptivePolicy(AdaptiveConfig config, List<LatencySample> calibration) {
+    this.config = config;
+    this.calibration = List.copyOf(calibration);
+    batchSizes = config.batchSizes().stream().mapToInt(Integer::intValue).toArray();
+    sizes = new SizeRule(config.maxBatchSize(), batchSizes);
+    lookAhead = new DeadlineLookAhead(sizes.candidates());
+    governor = new ConcurrencyGovernor(config.runners());
+    slowdown = new Slowdown(config.runners());
+    running = new RunsInFlight(config.runners());
+    for (LatencySample sample : calibration) {
+      elements.add(sample.rows(), sample.rowElements(), (double) sample.nanos());
+    }
+  }
+
+  @Override
+  public void shape(int shape, long rowElements) {
+    if (shape >= shapes.length) {
+      shapes = Arrays.copyOf(shapes, Math.max(shape + 1, 2 * shapes.length));
+    }
+    ShapeLearning old = shapes[shape];
+    if (old != null) {
+      utilisation -= old.utilisation;
+      rate -= old.bookedRate;
+    }
+    LatencyModel latency = new LatencyModel(config.maxBatchSize(), batchSizes);
+    if (elements.isKnown()) {
+      latency.prior(elements.tau(), elements.alpha() * Math.max(1, rowElements));
+    }
+    ShapeLearning learning = new ShapeLearning(rowElements, latency);
+    shapes[shape] = learning;
+    for (LatencySample sample : calibration) {
+      if (sample.rowElements() == rowElements) {
+        latency.add(sample.rows(), (double) sample.nanos(), 0);
+      }
+    }
+    learning.rate.runNanos(latency.predict(1));
+  }
+
+  @Override
+  public void arrived(int shape, int rows, long acceptedNanos) {
+    ShapeLearning learning = learning(shape);
+    learning.rate.arrived(rows, acceptedNanos);
+    learning.log.add(rows, acceptedNanos);
+  }
+
+  @Override
+  public Decision decide(QueueView queue, Trigger trigger, long nowNanos) {
+    int shape = queue.shape();
+    ShapeLearning learning = learning(shape);
+    LatencyModel latency = learning.latency;
+    lastShape = shape;
+    decidedAtCompletion = trigger == Trigger.COMPLETION;
+    int active = Math.min(config.runners(), governor.limit());
+    int idle = Math.clamp(active - 1 - queue.busyRunners(), 0, queue.idleRunners());
+    int cap = Math.max(1, queue.maxBatchSize());
+    int waiting = queue.rows();
+    if (!latency.isKnown()) {
+      return run(queue, 0, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
+    }
+    book(learning, cap, nowNanos);
+    double load = load(active);
+    double slow = slowdown.of(Math.min(active, queue.busyRunners() + 1));
+    int limit = withinTarget(latency, cap, slow);
+    int most = waiting;
+    int share = 1;
+    if (idle > 0) {
+      share = sizes.split(latency, slowdown, waiting, limit, load, idle + 1, queue.busyRunners());
+      most = Math.ceilDiv(waiting, share);
+    }
+    int pick = sizes.pick(latency, most, limit, load, rate, idle > 0 ? 1 : active);
+    DispatchReason reason = sizes.reason();
+    if (share > 1 && pick == most) {
+      reason = DispatchReason.SHARE;
+    }
+    if (queue.maxBatchSize() == 0) {
+      reason = DispatchReason.ALONE;
+    }
+    double implicit = standing.isStanding() ? config.latencyTargetNanos() : 0;
+    int shed = 0;
+    if (queue.hasDeadlines() || implicit > 0) {
+      lookAhead.look(
+          queue, latency, slow, pick, limit, learning.bookedRate, active, implicit, nowNanos);
+      shed = lookAhead.shed();
+      if (lookAhead.decided()) {
+        if (lookAhead.rows() != pick) {
+          reason = DispatchReason.DEADLINE;
+        }
+        pick = lookAhead.rows();
+      }
+    }
+    boolean held = trigger == Trigger.HOLD_TARGET || trigger == Trigger.HOLD_TIMEOUT;
+    if (held) {
+      idleSince = nowNanos;
+    }
+    if (held && pick == waiting) {
+      reason =
+          trigger == Trigger.HOLD_TARGET ? DispatchReason.HOLD_TARGET : DispatchReason.HOLD_TIMEOUT;
+    }
+    if (!held && idle == 0 && shed == 0 && queue.maxBatchSize() > 1) {
+      Hold hold = hold(queue, learning, pick, limit, load, active, slow, nowNanos);
+      if (hold != null) {
+        return hold;
+      }
+    }
+    return run(queue, shed, pick, latency, active, slow, reason, nowNanos);
+  }
+
+  private static int unlearned(int waiting, int cap, int active) {
+    return Math.min(cap, Math.ceilDiv(waiting, active));
+  }
+
+  private Run run(
+      QueueView queue, int shed, int pick, int maxBatchSize, int active, long nowNanos) {
+    DispatchReason reason =
+        maxBatchSize == 0
+            ? DispatchReason.ALONE
+            : pick >= maxBatchSize
+                ? DispatchReason.FULL
+                : pick < queue.rows() ? DispatchReason.SHARE : DispatchReason.DRAIN;
+    return run(queue, shed, pick, null, active, 1, reason, nowNanos);
+  }
+
+  private Run run(
+      QueueView queue,
+      int shed,
+      int pick,
+      @Nullable LatencyModel latency,
+      int active,
+      double slow,
+      DispatchReason reason,
+      long nowNanos) {
+    int left = shed > 0 ? Math.max(1, queue.totalRows() - pick) : queue.totalRows() - active * pick;
+    double largest =
+        latency == null ? 0 : latency.predict(Math.max(1, queue.maxBatchSize())) * slow;
+    standing.dispatched(left, largest, nowNanos);
+    if (shed < queue.requests()) {
+      int last = Math.min(queue.requests() - 1, shed + pick - 1);
+      decidedWait =
+          (nowNanos - queue.acceptedNanos(shed) + (double) (nowNanos - queue.acceptedNanos(last)))
+              / 2;
+    }
+    return new Run(shed, pick, reason);
+  }
+
+  private @Nullable Hold hold(
+      QueueView queue,
+      ShapeLearning learning,
+      int pick,
+      int cap,
+      double load,
+      int active,
+      double slow,
+      long nowNanos) {
+    LatencyModel latency = learning.latency;
+    HoldLearner holds = learning.holds;
+    int waiting = queue.rows();
+    int context = HoldLearner.context(decidedAtCompletion, waiting);
+    int expected = holds.expected(context);
+    int joint = sizes.pick(latency, waiting + expected, cap, load, rate, active);
+    int target = Math.max(waiting, joint);
+    double runNanos = latency.predict(Math.min(waiting, cap)) * slow;
+    holds.open(context, waiting, expected > 0 ? target : cap, runNanos, nowNanos, learning.log);
+    if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
+      return null;
+    }
+    double single = latency.predict(1) * slow;
+    double nanos =
+        Math.min(
+            holds.choose(context, single, busyShare > SATURATED), (double) config.maxHoldNanos());
+    if (nanos <= 0 || nanos > leastSlack(queue, nowNanos) - latency.safe(target) * slow) {
+      return null;
+    }
+    return new Hold(nowNanos + (long) nanos, queue.totalRows() - waiting + target);
+  }
+
+  private double leastSlack(QueueView queue, long nowNanos) {
+    double least = Double.POSITIVE_INFINITY;
+    if (queue.hasDeadlines()) {
+      int requests = queue.samePriority() ? 1 : queue.requests();
+      for (int i = 0; i < requests; i++) {
+        long deadline = queue.deadlineNanos(i);
+        if (deadline != Long.MAX_VALUE) {
+          least = Math.min(least, (double) (deadline - nowNanos));
+        }
+      }
+    }
+    if (config.latencyTargetNanos() > 0) {
+      long room = queue.acceptedNanos(0) - nowNanos + config.latencyTargetNanos();
+      least = Math.min(least, (double) room);
+    }
+    return least;
+  }
+
+  /** A row waits for one batch and is in the next: two have to fit, or one, if two never do. */
+  private int withinTarget(LatencyModel latency, int cap, double slow) {
+    double target = config.latencyTargetNanos() / slow;
+    double single = latency.predict(1);
+    if (target <= 0 || single > target) {
+      return cap;
+    }
+    return latency.largestWithin(single <= target / 2 ? target / 2 : target, cap);
+  }
+
+  private double load(int active) {
+    return utilisation * slowdown.of(active) / active;
+  }
+
+  /**
+   * Brings the books of one shape up to the time, and of one other, lest it stays when it ended.
+   */
+  private void book(ShapeLearning learning, int cap, long nowNanos) {
+    bookRate(learning, cap, nowNanos);
+    if (nextToRoll >= shapes.length) {
+      nextToRoll = 0;
+    }
+    ShapeLearning other = shapes[nextToRoll++];
+    if (other != null && other != learning) {
+      bookRate(other, cap, nowNanos);
+    }
+    learning.holds.learn(
+        learning.latency,
+        learning.log,
+        cap,
+        Math.min(config.runners(), governor.limit()),
+        nowNanos);
+  }
+
+  private void bookRate(ShapeLearning learning, int cap, long nowNanos) {
+    learning.rate.roll(nowNanos);
+    double now = learning.rate.rowsPerNano();
+    double peak = learning.latency.peak(cap);
+    double share = peak > 0 ? now / peak : 0;
+    rate += now - learning.bookedRate;
+    utilisation += share - learning.utilisation;
+    learning.bookedRate = now;
+    learning.utilisation = share;
+  }
+
+  @Override
+  public boolean worthPadding(
+      int shape, int rows, int otherShape, int otherRows, long paddedRowElements) {
+    if (!elements.isKnown()) {
+      return false;
+    }
+    double apart = alone(shape, rows) + alone(otherShape, otherRows);
+    return together(shape, otherShape, rows + otherRows, paddedRowElements) < apart;
+  }
+
+  private double alone(int shape, int rows) {
+    ShapeLearning learning = learning(shape);
+    return learning.latency.isKnown()
+        ? learning.latency.predict(rows)
+        : elements.predict(rows, learning.rowElements);
+  }
+
+  private double together(int shape, int otherShape, int rows, long rowElements) {
+    if (learning(shape).rowElements == rowElements) {
+      return alone(shape, rows);
+    }
+    if (learning(otherShape).rowElements == rowElements) {
+      return alone(otherShape, rows);
+    }
+    return elements.predict(rows, rowElements);
+  }
+
+  @Override
+  public void started(int shape, int rows, long nowNanos) {
+    if (running.count() == 0) {
+      busySince = nowNanos;
+    }
+    running.start(shape, rows, decidedWait, decidedAtCompletion, nowNanos);
+    decidedWait = 0;
+    decidedAtCompletion = false;
+  }
+
+  @Override
+  public void completed(int shape, int rows, long startedNanos, long busyNanos, long nowNanos) {
+    boolean known = running.end(shape, rows, startedNanos);
+    if (known && running.count() == 0) {
+      double busy = nowNanos - busySince;
+      double idle = idleSince == 0 ? 0 : Math.max(0, busySince - idleSince);
+      busyShare += BUSY_SMOOTHING * (busy / Math.max(1, busy + idle) - busyShare);
+      idleSince = nowNanos;
+    }
+    if (busyNanos <= 0) {
+      return;
+    }
+    ShapeLearning learning = learning(shape);
+    LatencyModel latency = learning.latency;
+    int together = known ? running.endedRunning() : 2;
+    double before = latency.predict(rows);
+    double slow = slowdown.ofHalves(together);
+    double trust = together <= 2 || latency.samples() == 0 ? 1 : 0.2;
+    slowdown.add(together, (double) busyNanos, before);
+    latency.add(rows, busyNanos / slow, trust, nowNanos);
+    elements.add(rows, learning.rowElements, busyNanos / slow);
+    double single = latency.predict(1);
+    learning.rate.runNanos(single);
+    if (known) {
+      governor.completed(
+          rows,
+          running.endedWait() + busyNanos,
+          together / 2.0,
+          running.endedFoundWork(),
+          standing.isStanding(),
+          single,
+          nowNanos);
+    }
+  }
+
+  @Override
+  public int concurrency() {
+    return governor.limit();
+  }
+
+  @Override
+  public Forecast forecast() {
+    ShapeLearning learning = lastShape < shapes.length ? shapes[lastShape] : null;
+    if (learning == null || !learning.latency.isKnown()) {
+      return Forecast.unknown();
+    }
+    LatencyModel latency = learning.latency;
+    int active = governor.limit();
+    double perRow = rate > 0 ? utilisation / rate : 0;
+    if (!(perRow > 0)) {
+      double peak = latency.peak(Math.max(1, config.maxBatchSize()));
+      perRow = peak > 0 ? 1 / peak : 0;
+    }
+    return new Forecast(perRow * slowdown.of(active) / active, (long) latency.predict(1));
+  }
+
+  /** What was learned until now. */
+  public LearnedState snapshot() {
+    List<ShapeState> states = new ArrayList<>();
+    for (int i = 0; i < shapes.length; i++) {
+      ShapeLearning learning = shapes[i];
+      if (learning != null) {
+        states.add(state(i, learning));
+      }
+    }
+    List<Double> slow = new ArrayList<>();
+    for (int c = 1; c <= config.runners(); c++) {
+      slow.add(slowdown.of(c));
+    }
+    return new LearnedState(
+        states, governor.limit(), standing.isStanding(), load(governor.limit()), slow);
+  }
+
+  private ShapeState state(int shape, ShapeLearning learning) {
+    LatencyModel latency = learning.latency;
+    List<CurvePoint> curve = new ArrayList<>();
+    for (int size : latency.sampledSizes()) {
+      curve.add(
+          new CurvePoint(
+              size, latency.predict(size), latency.deviation(size), latency.weight(size)));
+    }
+    List<HoldState> holds = new ArrayList<>();
+    HoldLearner learner = learning.holds;
+    for (int context = 0; context < learner.contexts(); context++) {
+      if (learner.count(context) > 0) {
+        holds.add(
+            new HoldState(
+                HoldLearner.isCompletion(context),
+                HoldLearner.rowsOf(context),
+                learner.count(context),
+                learner.bestGain(context),
+                Math.min(
+                    learner.choose(context, latency.predict(1), busyShare > SATURATED),
+                    (double) config.maxHoldNanos())));
+      }
+    }
+    return new ShapeState(
+        shape,
+        learning.rowElements,
+        latency.samples(),
+        latency.tau(),
+        latency.alpha(),
+        curve,
+        learning.bookedRate * 1e9,
+        learning.utilisation / config.runners(),
+        holds);
+  }
+
+  private ShapeLearning learning(int shape) {
+    ShapeLearning learning = shape < shapes.length ? shapes[shape] : null;
+    if (learning == null) {
+      shape(shape, 1);
+      learning = shapes[shape];
+    }
+    return java.util.Objects.requireNonNull(learning);
+  }
+}

@@ -1,0 +1,368 @@
+package dev.millrace.runtime;
+
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Ticker;
+import dev.millrace.batcher.policy.LatencySample;
+import dev.millrace.runtime.PlacementSearch.Speeds;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gets a model that was loaded ready to serve: warms it up, finds out whether its requests may be
+ * merged, measures how long batches take, and chooses how many instances of how many threads it
+ * runs in, where that is open.
+ *
+ * <p>Threads of a run are fixed when a model loads, so to try another number is to load it again.
+ * That is done while it fits the time and the files are small, and never are more than two copies
+ * in memory. Measuring is one model's at a time, because two would measure each other.
+ *
+ * <p>The time bounds everything but the warm-up, which has a limit of its own, and the least that
+ * tells whether requests may be merged; a run that has begun is waited for. Thread-safe.
+ */
+final class Calibration {
+  private static final Logger LOG = LoggerFactory.getLogger(Calibration.class);
+
+  /** Largest model files that are loaded again to try another number of threads. */
+  private static final long MAX_RELOADED_BYTES = 256 << 20;
+
+  private final int processors;
+  private final CalibrationCache cache;
+  private final Ticker ticker;
+  private final ReentrantLock measuring = new ReentrantLock(true);
+
+  /**
+   * Calibrates models for that many processors.
+   *
+   * @param cache keeps what was found out
+   */
+  Calibration(int processors, CalibrationCache cache, Ticker ticker) {
+    this.processors = processors;
+    this.cache = cache;
+    this.ticker = ticker;
+  }
+
+  /**
+   * A model that is ready to serve.
+   *
+   * @param instances the model, in the placement that was chosen; owned by whoever has this
+   * @param merge whether its requests may share a batch
+   * @param samples how long batches take in one of the instances; empty if it was not measured
+   * @param properties what came of it, for people: for the model's metadata and the log
+   */
+  record Ready(
+      Instances instances,
+      boolean merge,
+      List<LatencySample> samples,
+      Map<String, String> properties) {}
+
+  /**
+   * Loads a model and makes it ready; blocks.
+   *
+   * @throws dev.millrace.api.InferenceException if it cannot be loaded, or the engine cannot run it
+   *     at all; nothing is left behind
+   */
+  Ready load(LoadPlan plan) {
+    Placement usual = Placement.choose(plan.backend(), plan.options(), processors);
+    Optional<String> key = key(plan, usual);
+    Optional<CalibrationCache.Entry> known = key.flatMap(cache::find);
+    Placement placement =
+        known
+            .map(entry -> new Placement(usual.device(), entry.instances(), entry.threads()))
+            .orElse(usual);
+    long start = ticker.nanos();
+    Run run = new Run(plan, Instances.load(plan, placement), ticker.nanos() - start);
+    try {
+      return run.ready(key, known);
+    } catch (Throwable e) {
+      run.best.close();
+      throw e;
+    }
+  }
+
+  /** What the calibration is known under; empty if it is not to be known, or cannot. */
+  private Optional<String> key(LoadPlan plan, Placement placement) {
+    if (!cache.isOn() || !isMeasured(plan)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(CalibrationKey.of(plan, placement.device(), processors));
+    } catch (IOException | UncheckedIOException e) {
+      LOG.debug("{}: the model's files cannot be read", plan.id(), e);
+      return Optional.empty();
+    }
+  }
+
+  private static boolean isMeasured(LoadPlan plan) {
+    return plan.options().warmUp().orElse(true) && time(plan).isPositive();
+  }
+
+  private static Duration time(LoadPlan plan) {
+    return plan.options().calibrationTime().orElse(ModelOptions.DEFAULT_CALIBRATION_TIME);
+  }
+
+  /** One model's calibration; owns the best instances so far. */
+  private final class Run {
+    private final LoadPlan plan;
+    private final ModelMetadata metadata;
+    private final long loadNanos;
+    private final Map<String, String> properties = new LinkedHashMap<>();
+    private Instances best;
+    private boolean merge = true;
+
+    Run(LoadPlan plan, Instances first, long loadNanos) {
+      this.plan = plan;
+      this.best = first;
+      ModelMetadata declared = first.model().metadata();
+      this.metadata =
+          declared.withMaxBatchSize(
+              ModelLoader.maxBatchSize(declared.maxBatchSize(), plan.options()));
+      this.loadNanos = loadNanos;
+    }
+
+    Ready ready(Optional<String> key, Optional<CalibrationCache.Entry> known) {
+      List<LatencySample> samples = List.of();
+      if (plan.options().warmUp().orElse(true)) {
+        long end = ticker.nanos() + time(plan).toNanos();
+        Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
+        if (inputs.isPresent()) {
+          String model = metadata.toString();
+          if (known.isPresent() && known.get().model().equals(model)) {
+            samples = recall(known.get());
+          } else {
+            verify(inputs.get(), end);
+            if (isMeasured(plan)) {
+              samples = measure(inputs.get(), end);
+              keep(key, model, samples);
+            }
+          }
+        }
+      }
+      return new Ready(best, merge, samples, properties);
+    }
+
+    private List<LatencySample> recall(CalibrationCache.Entry entry) {
+      merge = entry.merge();
+      if (!entry.batching().isEmpty()) {
+        tellBatching(entry.batching());
+      }
+      tellCalibration(entry.samples());
+      return entry.samples();
+    }
+
+    private void keep(Optional<String> key, String model, List<LatencySample> samples) {
+      if (key.isPresent() && !samples.isEmpty()) {
+        cache.put(
+            key.get(),
+            new CalibrationCache.Entry(
+                model,
+                best.placement().instances(),
+                best.placement().threads(),
+                merge,
+                properties.getOrDefault("batching", ""),
+                samples));
+      }
+    }
+
+    private void verify(SyntheticInputs inputs, long end) {
+      boolean wanted =
+          switch (plan.options().batching().mode().orElse(BatchingOptions.Mode.VERIFY)) {
+            case VERIFY -> true;
+            case ON, OFF -> false;
+          };
+      if (!wanted || metadata.maxBatchSize() < 2) {
+        return;
+      }
+      BatchCheck.Verdict verdict =
+          BatchCheck.run(metadata, inputs, best.predictors().getFirst(), ticker, end);
+      merge = verdict.merge();
+      tellBatching(verdict.note());
+    }
+
+    private void tellBatching(String note) {
+      properties.put("batching", note);
+      if (merge) {
+        LOG.debug("{}: batching: {}", metadata.id(), note);
+      } else {
+        LOG.warn("{}: batching: {}", metadata.id(), note);
+      }
+    }
+
+    private void tellCalibration(List<LatencySample> samples) {
+      String summary = summary(best.placement(), samples);
+      properties.put("calibration", summary);
+      LOG.info("{}: calibration: {}", metadata.id(), summary);
+    }
+
+    private List<LatencySample> measure(SyntheticInputs inputs, long end) {
+      int maxRows = merge && inputs.canBatch() ? Math.max(1, metadata.maxBatchSize()) : 1;
+      PlacementSearch search =
+          new PlacementSearch(
+              ticker, maxRows, plan.options().batching().batchSizes().orElse(List.of()));
+      long asked = ticker.nanos();
+      measuring.lock();
+      try {
+        long waited = ticker.nanos() - asked;
+        Speeds speeds = place(search, inputs, end + waited);
+        return samples(inputs, speeds);
+      } finally {
+        measuring.unlock();
+      }
+    }
+
+    /** Finds the best placement, and how fast the model is there. */
+    private Speeds place(PlacementSearch search, SyntheticInputs inputs, long end) {
+      List<Placement> open = best.placement().alternatives(plan.options(), processors);
+      List<Integer> others = otherThreads(open);
+      Map<Integer, Speeds> measured = new TreeMap<>();
+      long now = ticker.nanos();
+      long until = others.isEmpty() ? end : now + (end - now) / 2;
+      measured.put(best.placement().threads(), speeds(search, best, inputs, open, until));
+      for (int i = 0; i < others.size(); i++) {
+        now = ticker.nanos();
+        until = now + (end - now) / (others.size() - i);
+        if (now + 2 * (loadNanos + warmUpNanos(open, others.get(i), measured)) - until > 0) {
+          LOG.debug("{}: there is no time to try {} threads", metadata.id(), others.get(i));
+          break;
+        }
+        tryThreads(search, inputs, open, others.get(i), measured, until);
+      }
+      Placement chosen = PlacementSearch.best(open, measured).orElse(best.placement());
+      best.keep(chosen.instances());
+      Speeds speeds = measured.get(chosen.threads());
+      if (speeds == null) {
+        throw new IllegalStateException("nothing was measured for " + chosen);
+      }
+      try (ModelBench bench = new ModelBench(best.predictors(), inputs, ticker)) {
+        search.complete(speeds, bench, end);
+      }
+      return speeds;
+    }
+
+    /** How long every instance takes to run with one row and with two. */
+    private long warmUpNanos(List<Placement> open, int threads, Map<Integer, Speeds> measured) {
+      long row = 0;
+      for (Speeds speeds : measured.values()) {
+        row = Math.max(row, speeds.curve().getOrDefault(1, 0L));
+      }
+      return row * 3 * largest(open, threads).instances();
+    }
+
+    /** Loads the model for another number of threads; the better of the two stays. */
+    private void tryThreads(
+        PlacementSearch search,
+        SyntheticInputs inputs,
+        List<Placement> open,
+        int threads,
+        Map<Integer, Speeds> measured,
+        long until) {
+      Instances rival;
+      try {
+        rival = Instances.load(plan, largest(open, threads));
+      } catch (RuntimeException | OutOfMemoryError e) {
+        LOG.debug("{}: cannot be loaded for {} threads", metadata.id(), threads, e);
+        return;
+      }
+      Instances loser = rival;
+      try {
+        WarmUp.run(metadata, rival.predictors(), ticker);
+        measured.put(threads, speeds(search, rival, inputs, open, until));
+        Optional<Placement> chosen = PlacementSearch.best(open, measured);
+        if (chosen.isPresent() && chosen.get().threads() == threads) {
+          loser = best;
+          best = rival;
+        }
+      } catch (RuntimeException e) {
+        LOG.debug("{}: cannot be run with {} threads", metadata.id(), threads, e);
+      } finally {
+        loser.close();
+      }
+    }
+
+    private Speeds speeds(
+        PlacementSearch search,
+        Instances instances,
+        SyntheticInputs inputs,
+        List<Placement> open,
+        long until) {
+      int threads = instances.placement().threads();
+      List<Integer> counts =
+          open.stream()
+              .filter(each -> each.threads() == threads)
+              .map(Placement::instances)
+              .filter(count -> count <= instances.predictors().size())
+              .toList();
+      try (ModelBench bench = new ModelBench(instances.predictors(), inputs, ticker)) {
+        return search.measure(bench, counts, until);
+      }
+    }
+
+    private static Placement largest(List<Placement> open, int threads) {
+      return open.stream()
+          .filter(each -> each.threads() == threads)
+          .max(Comparator.comparingInt(Placement::instances))
+          .orElseThrow();
+    }
+
+    /** The threads to load the model for once more, the most first; none if it is large. */
+    private List<Integer> otherThreads(List<Placement> open) {
+      List<Integer> others =
+          open.stream()
+              .map(Placement::threads)
+              .filter(threads -> threads != best.placement().threads())
+              .distinct()
+              .sorted(Comparator.reverseOrder())
+              .toList();
+      try {
+        return others.isEmpty() || ModelFiles.of(plan.path()).byteSize() <= MAX_RELOADED_BYTES
+            ? others
+            : List.of();
+      } catch (UncheckedIOException e) {
+        LOG.debug("{}: the model's files cannot be measured", metadata.id(), e);
+        return List.of();
+      }
+    }
+
+    private List<LatencySample> samples(SyntheticInputs inputs, Speeds speeds) {
+      List<LatencySample> samples = new ArrayList<>();
+      speeds.curve().forEach((rows, nanos) ->
+          samples.add(new LatencySample(inputs.rowElements(), rows, nanos)));
+      if (!samples.isEmpty()) {
+        tellCalibration(samples);
+      }
+      return samples;
+    }
+  }
+
+  /** As in {@code 2 instances x 1 thread, 1 row 0.08 ms, 64 rows 5.1 ms}. */
+  static String summary(Placement placement, List<LatencySample> samples) {
+    StringBuilder text = new StringBuilder(placement.describe());
+    LatencySample first = samples.getFirst();
+    LatencySample last = samples.getLast();
+    for (LatencySample sample : first.equals(last) ? List.of(first) : List.of(first, last)) {
+      text.append(
+          ", %d row%s %s ms"
+              .formatted(
+                  sample.rows(), sample.rows() == 1 ? "" : "s", millis(sample.nanos())));
+    }
+    return text.toString();
+  }
+
+  /** With two digits that count. */
+  private static String millis(long nanos) {
+    double millis = nanos / 1e6;
+    int decimals = millis >= 10 ? 0 : millis >= 1 ? 1 : millis >= 0.1 ? 2 : millis >= 0.01 ? 3 : 4;
+    return String.format(Locale.ROOT, "%." + decimals + "f", millis);
+  }
+}
