@@ -185,6 +185,11 @@ class Digits(nn.Module):
         return self.output(torch.relu(self.hidden(pixels / 16)))
 
 
+class Traced(nn.Module):
+    def forward(self, ids: Tensor, mask: Tensor, scale: Tensor) -> Tensor:
+        return ids * mask * scale
+
+
 def train(seed: int) -> Tuple[Digits, numpy.ndarray, numpy.ndarray]:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -252,6 +257,8 @@ def main() -> None:
         Keeper(), Strict(), Lookup(), Number(), Complex(), Sparse(), Counted(), Nothing(), Huge(), Big(),
     ]:  # fmt: skip
         write(TEST / f"{type(module).__name__.lower()}.pt", torch.jit.script(module.eval()))
+    example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.bool), torch.ones((), dtype=torch.bfloat16))
+    write(TEST / "traced.pt", torch.jit.trace(Traced(), example))
     digits(onnx)
 
     torch.save(Digits().state_dict(), TEST / "statedict.pt")

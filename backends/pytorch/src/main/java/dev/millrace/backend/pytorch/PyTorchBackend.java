@@ -6,6 +6,8 @@ import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Shape;
+import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Servable;
@@ -28,9 +30,10 @@ import org.slf4j.LoggerFactory;
  * calling thread and as many more as {@link ModelSource#threads()} says. The engine itself is
  * loaded with the first model.
  *
- * <p>A script does not say what datatypes and shapes it takes. Unless the configuration declares
- * them, the metadata list no inputs, any tensors of the right names are given to the script, and
- * what it does not take is the client's error.
+ * <p>A script does not say what datatypes and shapes it takes. They are what the configuration
+ * declares, else what the script was traced with; of one that was not traced, the metadata list no
+ * inputs, any tensors of the right names are given to it, and what it does not take is the client's
+ * error.
  */
 public final class PyTorchBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(PyTorchBackend.class);
@@ -93,8 +96,9 @@ public final class PyTorchBackend implements Backend {
               .formatted(source.id(), source.device()));
     }
     requireEngine();
-    ScriptCode code = TorchScriptFile.read(source.path()).code();
-    ScriptInputs inputs = inputs(source, settings, code);
+    TorchScriptFile file = TorchScriptFile.read(source.path());
+    ScriptCode code = file.code();
+    ScriptInputs inputs = inputs(source, settings, file);
     PyTorchEngine.Scope scope = PyTorchEngine.newScope();
     try {
       PtSymbolBlock module = open(source, settings, scope);
@@ -128,11 +132,20 @@ public final class PyTorchBackend implements Backend {
   }
 
   private static ScriptInputs inputs(
-      ModelSource source, PyTorchSettings settings, ScriptCode code) {
+      ModelSource source, PyTorchSettings settings, TorchScriptFile file) {
+    List<TensorSpec> declared = settings.inputs();
+    if (declared.isEmpty() && !file.traced().isEmpty()) {
+      declared = file.traced();
+      LOG.info(
+          "{}: takes what it was traced with, {}; 'inputs' of the section 'pytorch' can say otherwise",
+          source.id(),
+          declared.stream().map(spec -> spec.name() + ' ' + spec.dataType() + spec.shape()).toList());
+    }
     try {
-      return ScriptInputs.of(code.arguments(), settings.inputs());
+      return ScriptInputs.of(file.code().arguments(), declared);
     } catch (InferenceException e) {
-      throw new InferenceException(e.code(), "%s: %s".formatted(source.path(), e.getMessage()), e);
+      throw new InferenceException(
+          e.code(), "%s: %s".formatted(source.path(), e.getMessage()), e);
     }
   }
 
@@ -168,7 +181,13 @@ public final class PyTorchBackend implements Backend {
         "pytorch_libtorch",
         inputs.specs(),
         settings.outputs(),
-        settings.isBatchable() ? MAX_BATCH_SIZE : 0,
+        isBatchable(inputs.specs()) && isBatchable(settings.outputs()) ? MAX_BATCH_SIZE : 0,
         properties);
+  }
+
+  /** Whether what is declared leaves the first dimension of everything open. */
+  private static boolean isBatchable(List<TensorSpec> specs) {
+    return specs.stream()
+        .allMatch(spec -> spec.shape().rank() > 0 && spec.shape().dim(0) == Shape.ANY);
   }
 }

@@ -81,14 +81,4 @@ record PyTorchSettings(List<TensorSpec> inputs, List<TensorSpec> outputs, boolea
       throw section.bad("shape", sizes, expected);
     }
   }
-
-  /** Whether what is declared leaves the first dimension of everything open. */
-  boolean isBatchable() {
-    return inputs.stream().allMatch(PyTorchSettings::hasRows)
-        && outputs.stream().allMatch(PyTorchSettings::hasRows);
-  }
-
-  private static boolean hasRows(TensorSpec spec) {
-    return spec.shape().rank() > 0 && spec.shape().dim(0) == Shape.ANY;
-  }
 }

@@ -5,11 +5,13 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.TensorSpec;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.zip.ZipEntry;
@@ -24,8 +26,10 @@ import org.jspecify.annotations.Nullable;
  * torch.save} writes the same without {@code code/}; before PyTorch 1.6 it wrote a bare pickle.
  *
  * @param code the script
+ * @param traced what it was traced with, in the order of its arguments; empty if it was not, or the
+ *     file does not tell
  */
-record TorchScriptFile(ScriptCode code) {
+record TorchScriptFile(ScriptCode code, List<TensorSpec> traced) {
   private static final String LFS_POINTER = "version https://git-lfs.github.com/spec/";
   private static final String EXPECTED = "expected is TorchScript, as torch.jit.save writes it";
 
@@ -33,6 +37,10 @@ record TorchScriptFile(ScriptCode code) {
   private static final int NEWEST_FORMAT = 10;
 
   private static final int MAX_TEXT_BYTES = 1 << 24;
+
+  TorchScriptFile {
+    traced = List.copyOf(traced);
+  }
 
   /**
    * Reads the file.
@@ -108,7 +116,19 @@ record TorchScriptFile(ScriptCode code) {
         code.put(entry.getKey(), text(archive, entry.getValue()));
       }
     }
-    return new TorchScriptFile(new ScriptCode(rootClass(archive, entries.get("data.pkl")), code));
+    ScriptCode script = new ScriptCode(rootClass(archive, entries.get("data.pkl")), code);
+    return new TorchScriptFile(script, traced(archive, entries.get("traced_inputs.pkl"), script));
+  }
+
+  private static List<TensorSpec> traced(
+      ZipFile archive, @Nullable ZipEntry entry, ScriptCode code) throws IOException {
+    Optional<List<Argument>> arguments = code.arguments();
+    if (entry == null || arguments.isEmpty()) {
+      return List.of();
+    }
+    try (InputStream in = archive.getInputStream(entry)) {
+      return TracedInputs.read(in.readNBytes(MAX_TEXT_BYTES), arguments.get());
+    }
   }
 
   private static boolean isExported(String name) {

@@ -76,6 +76,29 @@ class PyTorchBackendTest {
   }
 
   @Test
+  void tracedModel_declaresWhatItWasTracedWith() {
+    ModelMetadata metadata = metadata("digits", Map.of());
+    assertThat(metadata.inputs())
+        .containsExactly(new TensorSpec("pixels", DataType.FP32, Shape.of(-1, 64)));
+    assertThat(metadata.isBatchable()).isTrue();
+    metadata = metadata("traced", Map.of());
+    assertThat(metadata.inputs())
+        .containsExactly(
+            new TensorSpec("ids", DataType.INT64, Shape.of(-1, 7)),
+            new TensorSpec("mask", DataType.BOOL, Shape.of(-1, 7)),
+            new TensorSpec("scale", DataType.BF16, Shape.scalar()));
+    assertThat(metadata.isBatchable()).isFalse();
+  }
+
+  @Test
+  void tracedModel_isDeclaredByItsConfigurationFirst() {
+    ModelMetadata metadata =
+        metadata("digits", Map.of("inputs", List.of(spec("image", "FP32", -1, -1))));
+    assertThat(metadata.inputs())
+        .containsExactly(new TensorSpec("image", DataType.FP32, Shape.of(-1, -1)));
+  }
+
+  @Test
   void declaredModel_saysWhatIsDeclared() {
     ModelMetadata metadata =
         metadata(
