@@ -10,6 +10,7 @@ its test set with the logits that PyTorch gives for them.
 """
 
 import argparse
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 MAIN = Path("src/main/resources/dev/millrace/backend/pytorch")
 TEST = Path("src/test/resources/models")
+EXAMPLE = Path("../../examples/digits")
 
 
 class Datatypes(nn.Module):
@@ -221,6 +223,7 @@ def digits(with_onnx: bool) -> None:
     accuracy = (logits.argmax(1) == test_y).mean()
     print(f"digits: {accuracy:.3f} of {len(test_y)} test rows are right")
     write(TEST / "digits.pt", torch.jit.trace(model, rows[:1]))
+    shutil.copy(TEST / "digits.pt", EXAMPLE / "model.pt")
     weights = {name.replace(".", "_"): value.numpy() for name, value in model.state_dict().items()}
     numpy.savez_compressed(
         TEST / "digits.npz", rows=test_x[:16], labels=test_y[:16], logits=logits[:16], **weights

@@ -26,8 +26,9 @@ import org.slf4j.LoggerFactory;
 /**
  * Loads TorchScript models into PyTorch.
  *
- * <p>All predictors of a model share one module, so its weights are in memory once. A run uses the
- * calling thread and as many more as {@link ModelSource#threads()} says. The engine itself is
+ * <p>All predictors of a model share one module, so its weights are in memory once; a script that
+ * changes its module runs in one of them at a time. A run uses the calling thread and as many more
+ * as {@link ModelSource#threads()} says. The engine itself is
  * loaded with the first model.
  *
  * <p>A script does not say what datatypes and shapes it takes. They are what the configuration
@@ -110,7 +111,8 @@ public final class PyTorchBackend implements Backend {
           metadata(source, settings, inputs),
           inputs,
           new ScriptOutputs(settings.outputs(), shared),
-          new PyTorchModel.Execution(source.threads(), settings.optimized(), shared));
+          new PyTorchModel.Execution(
+              source.threads(), settings.optimized(), shared, code.isStateful()));
     } catch (RuntimeException e) {
       scope.close();
       throw e;

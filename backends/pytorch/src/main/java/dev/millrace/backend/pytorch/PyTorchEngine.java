@@ -14,18 +14,15 @@ import org.slf4j.LoggerFactory;
 final class PyTorchEngine {
   private static final Logger LOG = LoggerFactory.getLogger(PyTorchEngine.class);
 
-  /**
-   * What DJL reads before it is loaded: no download, no report of its use, no unpacking of JNA's
-   * library into the home directory.
-   */
+  /** What DJL reads when it is loaded: no download, no report of its use. */
   private static final Map<String, String> PROPERTIES =
-      Map.of(
-          "ai.djl.offline",
-          "true",
-          "OPT_OUT_TRACKING",
-          "true",
-          "jna.tmpdir",
-          System.getProperty("java.io.tmpdir"));
+      Map.of("ai.djl.offline", "true", "OPT_OUT_TRACKING", "true");
+
+  /**
+   * Keeps DJL's look for CUDA, by way of JNA, from unpacking a library: there may be no place for
+   * one, and this build of the engine has no use for CUDA. Others in this process may use JNA, too.
+   */
+  private static final String NO_UNPACKING = "jna.nounpack";
 
   /** Threads that parallel branches of scripts run on, all models together. */
   private static final String INTER_OP_THREADS = "ai.djl.pytorch.num_interop_threads";
@@ -46,6 +43,8 @@ final class PyTorchEngine {
     setIfAbsent(INTER_OP_THREADS, Integer.toString(Runtime.getRuntime().availableProcessors()));
     Thread thread = Thread.currentThread();
     ClassLoader before = thread.getContextClassLoader();
+    boolean unpacks = System.getProperty(NO_UNPACKING) == null;
+    setIfAbsent(NO_UNPACKING, "true");
     try (PyTorchNatives natives = PyTorchNatives.find()) {
       System.setProperty(
           PyTorchNatives.DIRECTORY_PROPERTY, natives.directory().toAbsolutePath().toString());
@@ -56,6 +55,9 @@ final class PyTorchEngine {
       return engine;
     } finally {
       thread.setContextClassLoader(before);
+      if (unpacks) {
+        System.clearProperty(NO_UNPACKING);
+      }
     }
   }
 

@@ -20,8 +20,9 @@ final class PyTorchModel implements TensorModel {
    * @param threads how many threads one operator may use, the caller's included
    * @param optimized whether scripts are rewritten for the shapes that they are run with
    * @param shared whether the engine may read inputs where they are
+   * @param exclusive whether one run must end before the next begins
    */
-  record Execution(int threads, boolean optimized, boolean shared) {}
+  record Execution(int threads, boolean optimized, boolean shared, boolean exclusive) {}
 
   /** A model over a module of {@code scope}, which it takes over. */
   PyTorchModel(

@@ -39,9 +39,12 @@ final class PyTorchPredictor implements Predictor {
             PyTorchTensors.toEngine(
                 tensors.name(index), tensors.tensor(index), execution.shared(), scope);
       }
-      try (IValue result = IValueUtils.runMethod(module, "forward", arguments)) {
-        return outputs.take(result, tensors, requestedOutputs);
+      if (execution.exclusive()) {
+        synchronized (module) {
+          return run(arguments, tensors, requestedOutputs);
+        }
       }
+      return run(arguments, tensors, requestedOutputs);
     } catch (RuntimeException e) {
       throw PyTorchErrors.ofRun(e);
     } finally {
@@ -49,6 +52,12 @@ final class PyTorchPredictor implements Predictor {
         arguments[i].close();
       }
       Reference.reachabilityFence(tensors);
+    }
+  }
+
+  private TensorMap run(IValue[] arguments, TensorMap tensors, List<String> requestedOutputs) {
+    try (IValue result = IValueUtils.runMethod(module, "forward", arguments)) {
+      return outputs.take(result, tensors, requestedOutputs);
     }
   }
 

@@ -16,16 +16,20 @@ import java.util.regex.Pattern;
  */
 record ScriptCode(Optional<String> rootClass, Map<String, String> files) {
   /**
-   * What may write to a tensor or keep it: a function whose name ends in a single underscore, a
-   * result written in place, an operator that is not PyTorch's own, a changed attribute or list.
+   * What may write to a tensor: a function whose name ends in a single underscore, a result written
+   * in place, an operator that is not PyTorch's own.
    */
   private static final Pattern SIDE_EFFECT =
-      Pattern.compile(
-          "\\btorch\\.\\w*[a-zA-Z0-9]_\\("
-              + "|\\bout="
-              + "|\\bops\\.(?!prim\\.)"
-              + "|(?m:^\\s*\\w+(?:\\.\\w+)+ = )"
-              + "|\\btorch\\.(?:append|extend|insert|_set_item|update|setdefault)\\(");
+      Pattern.compile("\\btorch\\.\\w*[a-zA-Z0-9]_\\(|\\bout=|\\bops\\.(?!prim\\.)");
+
+  private static final Pattern CHANGED_ATTRIBUTE = Pattern.compile("(?m)^\\s*\\w+(?:\\.\\w+)+ = ");
+
+  private static final Pattern CHANGED_CONTAINER =
+      Pattern.compile("\\btorch\\.(?:append|extend|insert|_set_item|update|setdefault)\\(");
+
+  /** A container that belongs to a module, in the lines that declare its attributes. */
+  private static final Pattern CONTAINER_ATTRIBUTE =
+      Pattern.compile("(?m)^ {2}\\w+ : (?:List|Dict)\\[");
 
   ScriptCode {
     files = Map.copyOf(files);
@@ -37,7 +41,23 @@ record ScriptCode(Optional<String> rootClass, Map<String, String> files) {
    */
   boolean isPure() {
     return !files.isEmpty()
-        && files.values().stream().noneMatch(text -> SIDE_EFFECT.matcher(text).find());
+        && !has(SIDE_EFFECT)
+        && !has(CHANGED_ATTRIBUTE)
+        && !has(CHANGED_CONTAINER);
+  }
+
+  /**
+   * Whether running the script may change its module, so that only one thread may at a time. Tensors
+   * written in place do not count: they stay where they are.
+   */
+  boolean isStateful() {
+    return files.isEmpty()
+        || has(CHANGED_ATTRIBUTE)
+        || (has(CHANGED_CONTAINER) && has(CONTAINER_ATTRIBUTE));
+  }
+
+  private boolean has(Pattern pattern) {
+    return files.values().stream().anyMatch(text -> pattern.matcher(text).find());
   }
 
   /** The arguments of {@code forward} in their order; empty if the text does not tell. */

@@ -8,9 +8,9 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import java.io.IOException;
 import java.net.Proxy;
-import java.net.ProxySelector;
-import java.net.SocketAddress;
-import java.net.URI;
+import java.net.URL;
+import java.net.URLConnection;
+import java.net.URLStreamHandler;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -58,22 +58,27 @@ class FirstLoadTest {
     private Load() {}
 
     public static void main(String[] arguments) {
-      ProxySelector.setDefault(
-          new ProxySelector() {
-            @Override
-            public List<Proxy> select(URI uri) {
-              System.out.println("asked for " + uri);
-              return List.of(Proxy.NO_PROXY);
-            }
-
-            @Override
-            public void connectFailed(URI uri, SocketAddress address, IOException failure) {}
-          });
+      URL.setURLStreamHandlerFactory(
+          protocol -> protocol.startsWith("http") ? new Refusal() : null);
       try (PyTorchFixture torch = PyTorchFixture.of("doubled");
           TensorMap outputs =
               torch.predict(TensorMap.of("x", Tensor.copyOf(Shape.of(1, 2), 1, 2f)))) {
         System.out.println(java.util.Arrays.toString(outputs.tensor(0).toFloats()));
       }
+    }
+  }
+
+  /** Says who is asked for, and lets nobody through. */
+  private static final class Refusal extends URLStreamHandler {
+    @Override
+    protected URLConnection openConnection(URL url) throws IOException {
+      System.out.println("asked for " + url);
+      throw new IOException("no network");
+    }
+
+    @Override
+    protected URLConnection openConnection(URL url, Proxy proxy) throws IOException {
+      return openConnection(url);
     }
   }
 }

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.ObjIntConsumer;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -26,6 +27,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 @ExtendWith(TensorLeakExtension.class)
 class PyTorchPredictorTest {
+  private static final int RUNS = 500;
+
   @AfterEach
   void nothingOfTheEngine_isLeftOpen() {
     assertThat(PyTorchEngine.openScopes()).isZero();
@@ -301,14 +304,42 @@ class PyTorchPredictorTest {
 
   @Test
   void predictors_runAtTheSameTime() throws Exception {
-    int runs = 500;
+    try (PyTorchFixture torch = PyTorchFixture.of("addsub")) {
+      inFourThreads(torch, PyTorchPredictorTest::runMany);
+    }
+  }
+
+  @Test
+  void predictorsOfAScriptThatKeepsItsInput_runOneAfterTheOther() throws Exception {
+    try (PyTorchFixture torch = PyTorchFixture.of("keeper")) {
+      torch.predict(TensorMap.of("x", row(0, 0))).close();
+      inFourThreads(
+          torch,
+          (predictor, offset) -> {
+            for (int i = 0; i < RUNS; i++) {
+              try (TensorMap inputs = TensorMap.of("x", row(offset + i, offset + i));
+                  TensorMap outputs = predictor.predict(inputs, List.of())) {
+                float[] kept = outputs.tensor(0).toFloats();
+                assertThat(kept[0]).isEqualTo(kept[1]);
+              }
+            }
+          });
+    }
+  }
+
+  private static void inFourThreads(PyTorchFixture torch, ObjIntConsumer<Predictor> action)
+      throws Exception {
     List<Future<?>> results = new ArrayList<>();
-    try (PyTorchFixture torch = PyTorchFixture.of("addsub");
-        ExecutorService threads = Executors.newFixedThreadPool(4)) {
+    try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
       for (int i = 0; i < 4; i++) {
         int offset = i * 1000;
-        Predictor predictor = torch.model.newPredictor();
-        results.add(threads.submit(() -> runMany(predictor, runs, offset)));
+        results.add(
+            threads.submit(
+                () -> {
+                  try (Predictor predictor = torch.model.newPredictor()) {
+                    action.accept(predictor, offset);
+                  }
+                }));
       }
       for (Future<?> result : results) {
         result.get();
@@ -316,13 +347,11 @@ class PyTorchPredictorTest {
     }
   }
 
-  private static void runMany(Predictor predictor, int runs, int offset) {
-    try (predictor) {
-      for (int i = offset; i < offset + runs; i++) {
-        try (TensorMap inputs = TensorMap.of("INPUT0", row(i, 1), "INPUT1", row(i, 2));
-            TensorMap outputs = predictor.predict(inputs, List.of())) {
-          assertThat(outputs.tensor(0).toFloats()).containsExactly(2 * i, 3);
-        }
+  private static void runMany(Predictor predictor, int offset) {
+    for (int i = offset; i < offset + RUNS; i++) {
+      try (TensorMap inputs = TensorMap.of("INPUT0", row(i, 1), "INPUT1", row(i, 2));
+          TensorMap outputs = predictor.predict(inputs, List.of())) {
+        assertThat(outputs.tensor(0).toFloats()).containsExactly(2 * i, 3);
       }
     }
   }

@@ -91,4 +91,15 @@ class ScriptCodeTest {
       assertThat(forward(", x: Tensor", statement).isPure()).as(statement).isTrue();
     }
   }
+
+  @Test
+  void scriptThatChangesItsModule_isStateful() {
+    assertThat(forward(", x: Tensor", "self.last = x").isStateful()).isTrue();
+    assertThat(forward(", x: Tensor", "_0 = torch.append(xs, x)").isStateful()).isFalse();
+    assertThat(forward(", x: Tensor", "_0 = torch.relu_(x)").isStateful()).isFalse();
+    assertThat(
+            code("class Net(Module):\n  seen : List[Tensor]\n    _0 = torch.append(_1, x)\n")
+                .isStateful())
+        .isTrue();
+  }
 }
