@@ -4,13 +4,13 @@ import dev.millrace.api.Deadline;
 import dev.millrace.batcher.policy.Forecast;
 
 /**
- * Refuses early what could not be in time. Thread-safe; a lost update only makes an estimate a little
- * staler.
+ * Refuses early what could not be in time. Thread-safe; a lost update only makes an estimate a
+ * little staler.
  *
  * <p>A request that waits behind the whole backlog waits as long as the forecast says. One in more
- * of a hurry than the others overtakes them: with half of their usual time, it is taken to have half
- * of the backlog before it. The forecast is trusted to a fifth, because a request that is let in and
- * turns out to be too late is given up later, while one that is refused here is lost.
+ * of a hurry than the others overtakes them: with half of their usual time, it is taken to have
+ * half of the backlog before it. The forecast is trusted to a fifth, because a request that is let
+ * in and turns out to be too late is given up later, while one that is refused here is lost.
  */
 final class Admission {
   private static final double TRUST = 0.8;

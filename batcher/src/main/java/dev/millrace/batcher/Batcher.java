@@ -8,9 +8,12 @@ import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.policy.BatchPolicy;
+import dev.millrace.batcher.policy.Forecast;
+import dev.millrace.batcher.policy.LearnedState;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -94,8 +97,8 @@ public final class Batcher implements AutoCloseable {
     }
 
     /**
-     * What the model may use of a device that it shares. Stays the caller's, who closes it after the
-     * batcher.
+     * What the model may use of a device that it shares. Stays the caller's, who closes it after
+     * the batcher.
      */
     public Builder device(DeviceArbiter.Share share) {
       device = share;
@@ -112,8 +115,8 @@ public final class Batcher implements AutoCloseable {
     }
 
     /**
-     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The batcher
-     * takes the predictors over and closes them when it has drained.
+     * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The
+     * batcher takes the predictors over and closes them when it has drained.
      *
      * @param predictors at least one
      */
@@ -159,7 +162,9 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
-  /** Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}. */
+  /**
+   * Queues a request of the first priority; see {@link #submit(TensorMap, List, Deadline, int)}.
+   */
   public Reply submit(TensorMap inputs, List<String> requestedOutputs, Deadline deadline) {
     return submit(inputs, requestedOutputs, deadline, 0);
   }
@@ -173,9 +178,9 @@ public final class Batcher implements AutoCloseable {
    * @param priority 0 to {@value #LOWEST_PRIORITY}; those of a smaller number are served first, but
    *     a request that has waited for a second longer goes before one of the next better priority
    * @throws InferenceException RESOURCE_EXHAUSTED with a time to come back if the queue is full,
-   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would be
-   *     late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if the
-   *     inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
+   *     DEADLINE_EXCEEDED if it is late already, UNAVAILABLE with a time to come back if it would
+   *     be late by what was learned of the model, UNAVAILABLE while closing, INVALID_ARGUMENT if
+   *     the inputs do not agree in dimension 0, or are more than one batch of a model whose outputs
    *     cannot be joined
    */
   public Reply submit(
@@ -286,6 +291,16 @@ public final class Batcher implements AutoCloseable {
   /** Batches that run. */
   public int runningBatches() {
     return dispatcher.runningBatches();
+  }
+
+  /** What its policy has learned; empty if that does not learn. */
+  public Optional<LearnedState> learned() {
+    return dispatcher.learned();
+  }
+
+  /** What a request that comes now has to expect, as far as is known. */
+  public Forecast forecast() {
+    return dispatcher.forecast();
   }
 
   /** Answers what is late by the ticker, as the timer thread does when it wakes. */

@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  *     nothing else waits
  * @param batchSizes the only numbers of rows that the model is to see, ascending: a batch is filled
  *     up to the next one. Empty for any. Costs the time of the rows that nobody asked for; pays for
- *     engines that compile or tune for each size, and makes a row's numbers independent of the batch
- *     that it shares when there is one size only.
+ *     engines that compile or tune for each size, and makes a row's numbers independent of the
+ *     batch that it shares when there is one size only.
  * @param padding how requests of different lengths share a batch; null if they do not
  */
 public record BatcherConfig(

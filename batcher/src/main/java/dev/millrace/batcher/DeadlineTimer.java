@@ -13,11 +13,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The thread starts with the first deadline and sleeps until the earliest one that it knew when
  * it fell asleep; a request with an earlier one wakes it. It is not told of requests that are done,
- * nor of later deadlines: with the usual time-out that is the same for all, it wakes once a time-out
- * and a submission wakes it as rarely.
+ * nor of later deadlines: with the usual time-out that is the same for all, it wakes once a
+ * time-out and a submission wakes it as rarely.
  *
- * <p>The heap is guarded by the batcher's lock. Who submits takes no lock: the thread publishes when
- * it will wake, then takes in once more what was submitted until then.
+ * <p>The heap is guarded by the batcher's lock. Who submits takes no lock: the thread publishes
+ * when it will wake, then takes in once more what was submitted until then.
  */
 final class DeadlineTimer implements AutoCloseable {
   private final String name;

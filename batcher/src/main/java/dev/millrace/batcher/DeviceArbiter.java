@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets the models on one device take turns, so that each gets its share of the device's time.
@@ -25,8 +26,8 @@ public final class DeviceArbiter {
   private volatile boolean shared;
 
   /**
-   * @param places how many threads of runs the device has room for: the processors of a CPU, 1 for a
-   *     device that runs one batch at a time
+   * @param places how many threads of runs the device has room for: the processors of a CPU, 1 for
+   *     a device that runs one batch at a time
    */
   public DeviceArbiter(int places) {
     if (places < 1) {
@@ -55,18 +56,36 @@ public final class DeviceArbiter {
     }
   }
 
-  /** A thread that waits for a place. */
-  private static final class Waiter {
-    private final Thread thread = Thread.currentThread();
+  /**
+   * A runner's place on the device, or its wait for one. Used by the runner's thread, and by
+   * whoever lets it in.
+   */
+  static final class Place {
+    private @Nullable Thread thread;
+    private volatile boolean held;
     private double chargedNanos;
-    private volatile boolean admitted;
+    private long usedNanos;
+
+    boolean isHeld() {
+      return held;
+    }
+
+    /** Whether it is held and nothing has run in it yet. */
+    boolean isFresh() {
+      return held && usedNanos == 0;
+    }
+
+    /** A run in it took so long. */
+    void used(long nanos) {
+      usedNanos = nanos;
+    }
   }
 
   /** One model's use of the device. */
   public final class Share implements AutoCloseable {
     private final FairShare.Tenant tenant;
     private final int threads;
-    private final ArrayDeque<Waiter> waiters = new ArrayDeque<>();
+    private final ArrayDeque<Place> waiters = new ArrayDeque<>();
 
     private Share(FairShare.Tenant tenant, int threads) {
       this.tenant = tenant;
@@ -88,51 +107,51 @@ public final class DeviceArbiter {
       return shared;
     }
 
-    /** Takes a place for one run, if it is free and nobody has a better right to it. */
-    boolean tryEnter(Place place) {
+    /**
+     * Asks for a place for one run, in exchange for the one that a run has just used: a model that
+     * has more to run is then in line with those that wait, and not behind them.
+     *
+     * @return whether it is there; else {@link #await} waits for it
+     */
+    boolean ask(Place place) {
       lock.lock();
       try {
-        if (free < threads || shares.next() != null) {
-          return false;
-        }
+        giveBack(place);
+        place.thread = Thread.currentThread();
         shares.await(tenant);
-        place.chargedNanos = shares.started(tenant);
-        place.held = true;
-        free -= threads;
-        return true;
-      } finally {
-        lock.unlock();
-      }
-    }
-
-    /** Takes a place for one run; waits for its turn. Not interruptible. */
-    void enter(Place place) {
-      Waiter waiter = new Waiter();
-      lock.lock();
-      try {
-        shares.await(tenant);
-        waiters.add(waiter);
+        waiters.add(place);
         admit();
       } finally {
         lock.unlock();
       }
-      while (!waiter.admitted) {
+      return place.held;
+    }
+
+    /** Waits for the place that was asked for. Not interruptible. */
+    void await(Place place) {
+      while (!place.held) {
         LockSupport.park(DeviceArbiter.this);
+        boolean _ = Thread.interrupted();
       }
-      place.chargedNanos = waiter.chargedNanos;
-      place.held = true;
     }
 
-    /** Gives a place back after a run that took so long; 0 if nothing was run. */
-    void leave(Place place, long nanos) {
-      place.held = false;
+    /** Gives a place back, if it is held, and asks for none. */
+    void leave(Place place) {
       lock.lock();
       try {
-        free += threads;
-        shares.ended(tenant, place.chargedNanos, nanos * threads);
+        giveBack(place);
         admit();
       } finally {
         lock.unlock();
+      }
+    }
+
+    private void giveBack(Place place) {
+      if (place.held) {
+        free += threads;
+        shares.ended(tenant, place.chargedNanos, place.usedNanos * threads);
+        place.usedNanos = 0;
+        place.held = false;
       }
     }
 
@@ -158,21 +177,13 @@ public final class DeviceArbiter {
       if (free < share.threads) {
         return;
       }
-      Waiter waiter = share.waiters.remove();
+      Place place = share.waiters.remove();
       free -= share.threads;
-      waiter.chargedNanos = shares.started(next);
-      waiter.admitted = true;
-      LockSupport.unpark(waiter.thread);
-    }
-  }
-
-  /** A runner's place on the device; used by one thread. */
-  static final class Place {
-    private boolean held;
-    private double chargedNanos;
-
-    boolean isHeld() {
-      return held;
+      place.chargedNanos = shares.started(next);
+      place.held = true;
+      if (place.thread != Thread.currentThread()) {
+        LockSupport.unpark(place.thread);
+      }
     }
   }
 }

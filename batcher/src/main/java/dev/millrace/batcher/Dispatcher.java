@@ -10,9 +10,11 @@ import dev.millrace.batcher.policy.BatchPolicy.Run;
 import dev.millrace.batcher.policy.BatchPolicy.Trigger;
 import dev.millrace.batcher.policy.DispatchReason;
 import dev.millrace.batcher.policy.Forecast;
+import dev.millrace.batcher.policy.LearnedState;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -27,8 +29,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A submission takes no lock: it counts the request in the backlog, leaves it in the inbox, and
  * wakes a runner if one is idle. A runner takes the lock once a batch; under it, it moves the inbox
- * into the queue, asks the policy, and takes. Nothing is predicted, copied, completed or told to the
- * listener under the lock.
+ * into the queue, asks the policy, and takes. Nothing is predicted, copied, completed or told to
+ * the listener under the lock.
  *
  * <table>
  * <caption>What is shared, and how</caption>
@@ -39,10 +41,10 @@ import org.slf4j.LoggerFactory;
  * <tr><td>a runner's mode, the count of idle ones</td><td>compare-and-set</td></tr>
  * </table>
  *
- * <p>No wake-up is lost (Dekker's pattern): a submission offers and then looks for an idle runner, a
- * runner says that it is idle and then looks into the inbox; each with a full fence between. While
- * all are busy nobody is woken. During a hold only the runner that holds is, once enough waits. A
- * runner that leaves something in the queue wakes the next one.
+ * <p>No wake-up is lost (Dekker's pattern): a submission offers and then looks for an idle runner,
+ * a runner says that it is idle and then looks into the inbox; each with a full fence between.
+ * While all are busy nobody is woken. During a hold only the runner that holds is, once enough
+ * waits. A runner that leaves something in the queue wakes the next one.
  */
 final class Dispatcher {
   private static final Logger log = LoggerFactory.getLogger(Dispatcher.class);
@@ -78,7 +80,6 @@ final class Dispatcher {
 
   /** Batches that were taken and have not ended; written under the lock. */
   private final AtomicInteger running = new AtomicInteger();
-
 
   /** Whether the cap is low, and until when. */
   private boolean lowered;
@@ -203,8 +204,7 @@ final class Dispatcher {
 
   /** Sets a runner to work if it is in that mode. From any thread. */
   private boolean wake(BatchRunner runner, BatchRunner.Mode from) {
-    if (runner.mode.get() != from
-        || !runner.mode.compareAndSet(from, BatchRunner.Mode.WORKING)) {
+    if (runner.mode.get() != from || !runner.mode.compareAndSet(from, BatchRunner.Mode.WORKING)) {
       return false;
     }
     if (from == BatchRunner.Mode.IDLE) {
@@ -272,11 +272,11 @@ final class Dispatcher {
         waiting = queue.selectFront();
       }
       if (!runner.over.isEmpty()) {
-        leaveDevice(runner, 0);
+        leaveDevice(runner);
         return true;
       }
       if (!waiting && closing && backlog.isEmpty()) {
-        leaveDevice(runner, 0);
+        leaveDevice(runner);
         return false;
       }
       if (!waiting || holder != null) {
@@ -350,7 +350,7 @@ final class Dispatcher {
       return false;
     }
     running.decrementAndGet();
-    leaveDevice(runner, busy);
+    runner.place.used(busy);
     hungRuns.look(runners, now, this::lose);
     boolean well = runner.completedRows == runner.rows;
     if (well) {
@@ -370,7 +370,8 @@ final class Dispatcher {
   private void lose(BatchRunner runner, long busyNanos) {
     runner.lose();
     running.decrementAndGet();
-    leaveDevice(runner, busyNanos);
+    runner.place.used(busyNanos);
+    leaveDevice(runner);
   }
 
   /** Looks for runs that do not come back. */
@@ -405,12 +406,11 @@ final class Dispatcher {
 
   /** Waits until somebody wakes the runner; the lock is free meanwhile. */
   private void rest(BatchRunner runner, BatchRunner.Mode mode) {
-    leaveDevice(runner, 0);
+    leaveDevice(runner);
     runner.mode.set(mode);
     if (mode == BatchRunner.Mode.IDLE) {
       idle.incrementAndGet();
-      boolean missed =
-          holder == null && (!inbox.isEmpty() || (closing && backlog.isEmpty()));
+      boolean missed = holder == null && (!inbox.isEmpty() || (closing && backlog.isEmpty()));
       if (missed && wake(runner, mode)) {
         return;
       }
@@ -441,7 +441,7 @@ final class Dispatcher {
 
   /** Holds back; what made an end of it. */
   private Trigger hold(BatchRunner runner, long untilNanos, int target) {
-    leaveDevice(runner, 0);
+    leaveDevice(runner);
     holdTarget = target;
     runner.mode.set(BatchRunner.Mode.HOLDING);
     holder = runner;
@@ -454,26 +454,28 @@ final class Dispatcher {
     return backlog.rows() >= target ? Trigger.HOLD_TARGET : Trigger.HOLD_TIMEOUT;
   }
 
-  /** Takes a place on the device; false if that took waiting, so that everything may have changed. */
+  /**
+   * Takes a place on the device; false if that took waiting, so that everything may have changed.
+   */
   private boolean enterDevice(BatchRunner runner) {
-    if (device == null || runner.place.isHeld() || !device.isContended()) {
-      return true;
-    }
-    if (device.tryEnter(runner.place)) {
+    if (device == null
+        || runner.place.isFresh()
+        || !(runner.place.isHeld() || device.isContended())
+        || device.ask(runner.place)) {
       return true;
     }
     lock.unlock();
     try {
-      device.enter(runner.place);
+      device.await(runner.place);
     } finally {
       lock.lock();
     }
     return false;
   }
 
-  private void leaveDevice(BatchRunner runner, long busyNanos) {
+  private void leaveDevice(BatchRunner runner) {
     if (device != null && runner.place.isHeld()) {
-      device.leave(runner.place, busyNanos);
+      device.leave(runner.place);
     }
   }
 
@@ -587,6 +589,16 @@ final class Dispatcher {
   /** What a request that comes now has to expect. */
   Forecast forecast() {
     return forecast;
+  }
+
+  /** What the policy has learned. */
+  Optional<LearnedState> learned() {
+    lock.lock();
+    try {
+      return policy.learned();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** How long the queue takes, as the policy has learned or at the speed measured last. */

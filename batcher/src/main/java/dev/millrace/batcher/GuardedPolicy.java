@@ -3,7 +3,9 @@ package dev.millrace.batcher;
 import dev.millrace.batcher.policy.BatchPolicy;
 import dev.millrace.batcher.policy.DispatchReason;
 import dev.millrace.batcher.policy.Forecast;
+import dev.millrace.batcher.policy.LearnedState;
 import dev.millrace.batcher.policy.QueueView;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -93,6 +95,16 @@ final class GuardedPolicy implements BatchPolicy {
     } catch (RuntimeException | Error e) {
       report(e);
       return Forecast.unknown();
+    }
+  }
+
+  @Override
+  public Optional<LearnedState> learned() {
+    try {
+      return policy.learned();
+    } catch (RuntimeException | Error e) {
+      report(e);
+      return Optional.empty();
     }
   }
 

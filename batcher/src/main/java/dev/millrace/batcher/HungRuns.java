@@ -13,8 +13,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A thread in native code cannot be ended. So its runner is lost, and another one with an
  * instance of its own takes its place. If the run comes back after all, its requests are answered
- * and the runner ends; the measure is then longer. There are never more lost runners than there were
- * runners at first, so a model whose runs just take long does not fill the machine.
+ * and the runner ends; the measure is then longer. There are never more lost runners than there
+ * were runners at first, so a model whose runs just take long does not fill the machine.
  */
 final class HungRuns {
   /** A shorter run is never taken for hung. */

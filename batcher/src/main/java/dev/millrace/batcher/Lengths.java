@@ -61,8 +61,7 @@ final class Lengths {
 
   /** The value as an element of that type, little-endian. */
   static byte[] bytes(DataType dataType, double value) {
-    ByteBuffer element =
-        ByteBuffer.allocate(dataType.byteSize()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer element = ByteBuffer.allocate(dataType.byteSize()).order(ByteOrder.LITTLE_ENDIAN);
     switch (dataType) {
       case BOOL -> element.put((byte) (value == 0 ? 0 : 1));
       case INT8, UINT8 -> element.put((byte) (long) value);

@@ -8,8 +8,8 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 
 /**
- * Remembers for a minute which inputs made a shared batch fail, so that a client that sends the same
- * again is run alone and costs nobody else a second run. Thread-safe.
+ * Remembers for a minute which inputs made a shared batch fail, so that a client that sends the
+ * same again is run alone and costs nobody else a second run. Thread-safe.
  *
  * <p>A fingerprint may fit other inputs too: they are run alone for no reason, and rightly.
  */

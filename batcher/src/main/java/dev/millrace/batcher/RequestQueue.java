@@ -13,14 +13,14 @@ import org.jspecify.annotations.Nullable;
  * The requests that wait, in a lane for each shape. Not thread-safe: the batcher's lock guards it.
  *
  * <p>The next batch comes from the <em>front</em>, the lane whose first request has the lowest rank
- * of all. A request that was dropped stays linked until {@link #removeDropped} or {@link #take} come
- * by.
+ * of all. A request that was dropped stays linked until {@link #removeDropped} or {@link #take}
+ * come by.
  *
  * <p>An oversized request leaves a piece at a time and goes behind everything that waits each time,
  * so it shares the runners with those behind it. A piece fills the room that is left in a batch.
  *
- * <p>Empty lanes are kept, {@value #LANES_KEPT} lanes in all, because what a policy has learned of a
- * shape hangs on its number.
+ * <p>Empty lanes are kept, {@value #LANES_KEPT} lanes in all, because what a policy has learned of
+ * a shape hangs on its number.
  */
 final class RequestQueue implements QueueView {
   static final int LANES_KEPT = 64;
@@ -163,30 +163,32 @@ final class RequestQueue implements QueueView {
   }
 
   /**
-   * Takes the next batch: from the front, and where requests may be padded to each other's length,
-   * what still has room from the lanes nearest in length, as far as the policy finds it worth it.
+   * Takes the next batch: from the front, and if that is taken as a whole and requests may be
+   * padded to each other's length, what still fits from the lanes nearest in length, as far as the
+   * policy finds it worth it.
    *
-   * @param limit rows to take
+   * @param limit rows to take from the front
    * @param parts receives the batch; stays empty if nobody wanted what was there
    * @param over receives requests that are over, for the caller to drop; they are unlinked
    * @return the shape that the batch runs in
    */
   int take(int limit, long nowNanos, List<Part> parts, List<Request> over) {
     Lane lane = front();
-    int cap = Math.max(1, Math.min(limit, maxBatchSize));
     boolean alone = isAlone(lane.get(0));
-    int taken = takeFrom(lane, cap, nowNanos, parts, over);
+    int taken = takeFrom(lane, Math.max(1, Math.min(limit, maxBatchSize)), nowNanos, parts, over);
     int shape = lane.shape;
     if (lane.family != null && lane.isEmpty() && !alone) {
       long rowElements = lane.rowElements;
-      for (Lane other = nearest(lane); other != null && taken < cap; other = nearest(lane)) {
+      for (Lane other = nearest(lane);
+          other != null && taken < maxBatchSize;
+          other = nearest(lane)) {
         long padded = Math.max(rowElements, other.rowElements);
-        int more = Math.min(other.rows(), cap - taken);
-        if (other.get(0).waitingRows() > cap - taken
+        int more = Math.min(other.rows(), maxBatchSize - taken);
+        if (other.get(0).waitingRows() > maxBatchSize - taken
             || !policy.worthPadding(shape, taken, other.shape, more, padded)) {
           break;
         }
-        taken += takeFrom(other, cap - taken, nowNanos, parts, over);
+        taken += takeFrom(other, maxBatchSize - taken, nowNanos, parts, over);
         shape = padded == rowElements ? shape : other.shape;
         rowElements = padded;
         if (!other.isEmpty()) {
@@ -218,8 +220,7 @@ final class RequestQueue implements QueueView {
   }
 
   /** Takes from one lane; the rows that were taken. */
-  private int takeFrom(
-      Lane lane, int limit, long nowNanos, List<Part> parts, List<Request> over) {
+  private int takeFrom(Lane lane, int limit, long nowNanos, List<Part> parts, List<Request> over) {
     int before = parts.size();
     int room = limit;
     int seen = 0;

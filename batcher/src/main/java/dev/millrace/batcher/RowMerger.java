@@ -7,11 +7,11 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes a batch of the inputs of several requests, and the answers to each from its outputs. Used by
- * one runner.
+ * Makes a batch of the inputs of several requests, and the answers to each from its outputs. Used
+ * by one runner.
  *
- * <p>Where the model has sizes that it likes, a batch is filled up to the next one with copies of its
- * last row, which is a row that the model can take; what comes out for them is dropped. Where
+ * <p>Where the model has sizes that it likes, a batch is filled up to the next one with copies of
+ * its last row, which is a row that the model can take; what comes out for them is dropped. Where
  * requests of different lengths share a batch, see {@link Padding}.
  */
 final class RowMerger implements AutoCloseable {

@@ -10,6 +10,7 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.batcher.policy.GreedyPolicy;
 import dev.millrace.testing.TensorLeakExtension;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -26,19 +27,27 @@ class BatcherIsolationTest {
   private final List<Reply> replies = new ArrayList<>();
 
   private Batcher start(TestPredictor predictor) {
+    return start(predictor, new ManualTicker());
+  }
+
+  private Batcher start(TestPredictor predictor, ManualTicker ticker) {
     return Batcher.start(
         "m",
         new BatcherConfig(64, 100, 1 << 20),
         List.of(predictor),
         new GreedyPolicy(),
         recorder,
-        new ManualTicker());
+        ticker);
   }
 
   /** Runs a request of value -1 alone and then {@code count} of 0, 1, ... in one batch. */
   private void submitTogether(Batcher batcher, TestPredictor predictor, int count) {
+    submitTogether(batcher, predictor, 0, count);
+  }
+
+  private void submitTogether(Batcher batcher, TestPredictor predictor, int before, int count) {
     Reply first = batcher.submit(Inputs.x(-1), List.of(), NONE);
-    Await.until(() -> predictor.batches.size() == 1);
+    Await.until(() -> predictor.batches.size() == before + 1);
     for (int i = 0; i < count; i++) {
       replies.add(batcher.submit(Inputs.x(i), List.of(), NONE));
     }
@@ -257,6 +266,86 @@ class BatcherIsolationTest {
       for (Reply reply : replies) {
         assertThat(Inputs.y(Await.outputs(reply))).containsExactly(1f);
       }
+    }
+  }
+
+  @Test
+  void inputsThatFailedABatch_areRunAloneWhenTheyComeAgain() {
+    TestPredictor predictor = TestPredictor.gated(failingOn(Set.of(3f)));
+    try (Batcher batcher = start(predictor)) {
+      submitTogether(batcher, predictor, 4);
+      replies.forEach(reply -> Await.until(reply::isDone));
+      replies.forEach(reply -> closeIfAny(reply));
+      replies.clear();
+      int before = predictor.batches.size();
+      Reply again = batcher.submit(Inputs.x(3), List.of(), NONE);
+      assertThat(Await.failure(again).code()).isEqualTo(ErrorCode.INVALID_ARGUMENT);
+      assertThat(predictor.batches).hasSize(before + 1);
+      List<Reply> others = new ArrayList<>();
+      for (float value : new float[] {1, 3, 2}) {
+        others.add(batcher.submit(Inputs.x(value), List.of(), NONE));
+      }
+      others.forEach(reply -> Await.until(reply::isDone));
+      others.forEach(BatcherIsolationTest::closeIfAny);
+      assertThat(predictor.batches.subList(before + 1, predictor.batches.size()))
+          .as("never again with others")
+          .noneMatch(batch -> batch.size() > 1 && batch.contains(3f));
+    }
+  }
+
+  private static void closeIfAny(Reply reply) {
+    if (!reply.isCompletedExceptionally()) {
+      reply.join().close();
+    }
+  }
+
+  @Test
+  void batchThatIsTooLargeForMemory_lowersTheCapForAWhile() {
+    ManualTicker ticker = new ManualTicker();
+    TestPredictor predictor =
+        TestPredictor.gated(inputs -> {
+          if (inputs.tensor(0).shape().dim(0) > 8) {
+            throw new OutOfMemoryError("on purpose");
+          }
+          return TestPredictor.same(inputs);
+        });
+    try (Batcher batcher = start(predictor, ticker)) {
+      submitTogether(batcher, predictor, 16);
+      replies.forEach(reply -> Await.outputs(reply).close());
+      assertThat(sizesOf(batcher, predictor, 16)).containsExactly(8, 8);
+      ticker.advance(Duration.ofSeconds(31));
+      assertThat(sizesOf(batcher, predictor, 8)).containsExactly(8);
+      assertThat(sizesOf(batcher, predictor, 16)).as("tried again").startsWith(16);
+    }
+  }
+
+  /** Sizes of the batches that so many requests run in which came at once. */
+  private List<Integer> sizesOf(Batcher batcher, TestPredictor predictor, int count) {
+    replies.clear();
+    int before = predictor.batches.size();
+    predictor.shut();
+    submitTogether(batcher, predictor, before, count);
+    replies.forEach(reply -> Await.outputs(reply).close());
+    return predictor.batches.subList(before + 1, predictor.batches.size()).stream()
+        .map(List::size)
+        .toList();
+  }
+
+  @Test
+  void muchTimeInSecondRuns_stopsMergingForASecond() {
+    ManualTicker ticker = new ManualTicker();
+    TestPredictor predictor =
+        TestPredictor.gated(inputs -> {
+          ticker.advance(Duration.ofMillis(100));
+          return failingOn(Set.of(5f)).apply(inputs);
+        });
+    try (Batcher batcher = start(predictor, ticker)) {
+      submitTogether(batcher, predictor, 16);
+      replies.forEach(reply -> Await.until(reply::isDone));
+      replies.forEach(BatcherIsolationTest::closeIfAny);
+      assertThat(sizesOf(batcher, predictor, 3)).as("alone").containsExactly(1, 1, 1);
+      ticker.advance(Duration.ofSeconds(1));
+      assertThat(sizesOf(batcher, predictor, 3)).as("merged again").containsExactly(3);
     }
   }
 }

@@ -102,7 +102,8 @@ class BatcherPolicyTest {
   @Test
   void holdOfOneRunner_keepsTheOthersFromTaking() {
     TestPredictor other = TestPredictor.echo();
-    try (Batcher batcher = start((queue, trigger, now) -> new Hold(now + HOUR, 8), predictor, other)) {
+    try (Batcher batcher =
+        start((queue, trigger, now) -> new Hold(now + HOUR, 8), predictor, other)) {
       List<Reply> replies = submit(batcher, 8);
       replies.forEach(reply -> Await.outputs(reply).close());
       List<List<Float>> batches = new ArrayList<>(predictor.batches);

@@ -33,7 +33,8 @@ class RequestQueueTest {
           null,
           () -> {});
   private final List<String> shapes = new ArrayList<>();
-  private final RequestQueue queue = new RequestQueue(new BatcherConfig(CAP, 100, 1 << 20), new ShapeRecorder());
+  private final RequestQueue queue =
+      new RequestQueue(new BatcherConfig(CAP, 100, 1 << 20), new ShapeRecorder());
   private final List<Request> made = new ArrayList<>();
   private final List<Request> dropped = new ArrayList<>();
 
@@ -256,7 +257,8 @@ class RequestQueueTest {
         default -> throw new AssertionError();
       }
       List<Request> waiting = waiting();
-      assertThat(queue.totalRows()).isEqualTo(waiting.stream().mapToInt(Request::waitingRows).sum());
+      assertThat(queue.totalRows())
+          .isEqualTo(waiting.stream().mapToInt(Request::waitingRows).sum());
       assertThat(queue.isEmpty()).isEqualTo(waiting.isEmpty());
       if (queue.selectFront()) {
         long front = queue.first().rank;

@@ -52,6 +52,12 @@ final class TestPredictor implements Predictor {
     gate.release();
   }
 
+  /** Lets no further batch pass. */
+  void shut() {
+    gate.drainPermits();
+    gated = true;
+  }
+
   /** Lets all batches pass. */
   void open() {
     gated = false;

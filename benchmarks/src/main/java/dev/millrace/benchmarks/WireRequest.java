@@ -25,8 +25,19 @@ public final class WireRequest {
 
   /** The JSON in front of {@link #binary}: data and outputs are binary. */
   public static byte[] binaryHeader(TensorMap inputs) {
+    return binaryHeader(inputs, 0);
+  }
+
+  /**
+   * As {@link #binaryHeader(TensorMap)}, of a request that is given up after a time.
+   *
+   * @param timeoutMicros 0 for none
+   */
+  public static byte[] binaryHeader(TensorMap inputs, long timeoutMicros) {
+    String timeout = timeoutMicros == 0 ? "" : ",\"timeout\":" + timeoutMicros;
     StringJoiner json =
-        new StringJoiner(",", "{\"inputs\":[", "],\"parameters\":{\"binary_data_output\":true}}");
+        new StringJoiner(
+            ",", "{\"inputs\":[", "],\"parameters\":{\"binary_data_output\":true" + timeout + "}}");
     inputs.forEach((name, tensor) ->
         json.add(
             declaration(name, tensor)
@@ -38,8 +49,13 @@ public final class WireRequest {
 
   /** A V2 REST request with the binary tensor extension. */
   public static byte[] binary(TensorMap inputs) {
+    return binary(inputs, 0);
+  }
+
+  /** As {@link #binary(TensorMap)}, with {@link #binaryHeader(TensorMap, long)} in front. */
+  public static byte[] binary(TensorMap inputs, long timeoutMicros) {
     ByteArrayOutputStream body = new ByteArrayOutputStream();
-    body.writeBytes(binaryHeader(inputs));
+    body.writeBytes(binaryHeader(inputs, timeoutMicros));
     inputs.forEach((name, tensor) -> body.writeBytes(bytes(tensor)));
     return body.toByteArray();
   }

@@ -121,7 +121,7 @@ final class BatchCheck {
         try (together) {
           RowDifference result = RowDifference.of(alone, together);
           if (result.isBeyond(DEPENDENT)) {
-            return differsFromItself(alone.getFirst())
+            return result.areRows() && differsFromItself(alone.getFirst())
                 ? Verdict.open("its results are not the same twice")
                 : Verdict.off(result.reason());
           }
@@ -148,7 +148,7 @@ final class BatchCheck {
           : new Verdict(
               true,
               "on: verified; results vary with the batch by %.0f %%, as when a model quantises"
-                  .formatted(100 * difference)
+                      .formatted(100 * difference)
                   + " while it runs");
     }
   }
@@ -162,8 +162,7 @@ final class BatchCheck {
   private static Verdict failedTogether(int rows, InferenceException failure) {
     return switch (failure.code()) {
       case INVALID_ARGUMENT, INTERNAL, FAILED_PRECONDITION, UNIMPLEMENTED ->
-          Verdict.off(
-              "it takes 1 row and fails with %d: %s".formatted(rows, failure.getMessage()));
+          Verdict.off("it takes 1 row and fails with %d: %s".formatted(rows, failure.getMessage()));
       case NOT_FOUND, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE ->
           Verdict.open(String.valueOf(failure.getMessage()));
     };

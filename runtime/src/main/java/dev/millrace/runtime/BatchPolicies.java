@@ -29,9 +29,7 @@ final class BatchPolicies {
               new AdaptiveConfig(
                   maxBatchSize,
                   runners,
-                  options.batchSizes().orElse(List.of()).stream()
-                      .filter(rows -> rows <= largest)
-                      .toList(),
+                  options.sizesUpTo(maxBatchSize),
                   options.latencyTarget().map(Duration::toNanos).orElse(0L),
                   options.maxQueueDelay().map(Duration::toNanos).orElse(Long.MAX_VALUE)),
               samples);

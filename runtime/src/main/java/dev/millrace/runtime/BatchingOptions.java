@@ -1,8 +1,12 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.Settings;
+import dev.millrace.api.Shape;
+import dev.millrace.batcher.Padding;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
 
@@ -20,6 +24,8 @@ import java.util.TreeSet;
  *     are filled up to the next; default: any
  * @param deviceShare {@code device-share}: this model's weight among those that share a device;
  *     default: 1
+ * @param padding {@code padding}: how requests of different lengths share a batch; default: they do
+ *     not
  */
 public record BatchingOptions(
     Optional<Mode> mode,
@@ -27,7 +33,8 @@ public record BatchingOptions(
     Optional<Duration> latencyTarget,
     Optional<Duration> maxQueueDelay,
     Optional<List<Integer>> batchSizes,
-    Optional<Integer> deviceShare) {
+    Optional<Integer> deviceShare,
+    Optional<Padding> padding) {
 
   /** Whether requests share batches. */
   public enum Mode {
@@ -79,7 +86,34 @@ public record BatchingOptions(
             }),
         settings.duration("max-queue-delay"),
         batchSizes(settings, "batch-sizes"),
-        settings.integer("device-share", 1, 1000));
+        settings.integer("device-share", 1, 1000),
+        padding(settings.section("padding")));
+  }
+
+  /** The section with {@code inputs}, {@code outputs} and {@code dimension}. */
+  private static Optional<Padding> padding(Settings section) {
+    Map<String, Double> inputs = new LinkedHashMap<>();
+    Settings values = section.section("inputs");
+    for (String input : values.keys()) {
+      Object value = values.value(input).orElse("");
+      if (!(value instanceof Number number)) {
+        throw values.bad(input, value, "the number that it is filled up with");
+      }
+      inputs.put(input, number.doubleValue());
+    }
+    Map<String, Integer> outputs = new LinkedHashMap<>();
+    Settings cut = section.section("outputs");
+    for (String output : cut.keys()) {
+      cut.integer(output, 1, Shape.MAX_RANK).ifPresent(dim -> outputs.put(output, dim));
+    }
+    int dimension = section.integer("dimension", 1, Shape.MAX_RANK).orElse(1);
+    if (section.keys().isEmpty()) {
+      return Optional.empty();
+    }
+    if (inputs.isEmpty()) {
+      throw section.bad("inputs", "none", "at least one input to fill up");
+    }
+    return Optional.of(new Padding(dimension, inputs, outputs));
   }
 
   /**
@@ -96,7 +130,7 @@ public record BatchingOptions(
     List<?> parts =
         value.get() instanceof List<?> list
             ? list
-            : List.of(value.get().toString().strip().split("\\s*,\\s*"));
+            : List.of(value.get().toString().strip().split("\\s*,\\s*", -1));
     TreeSet<Integer> sizes = new TreeSet<>();
     for (Object part : parts) {
       if (!String.valueOf(part).matches("[1-9]\\d{0,5}")) {
@@ -118,6 +152,12 @@ public record BatchingOptions(
         latencyTarget.or(lower::latencyTarget),
         maxQueueDelay.or(lower::maxQueueDelay),
         batchSizes.or(lower::batchSizes),
-        deviceShare.or(lower::deviceShare));
+        deviceShare.or(lower::deviceShare),
+        padding.or(lower::padding));
+  }
+
+  /** The sizes of batches that are not beyond the cap; empty for any. */
+  List<Integer> sizesUpTo(int maxBatchSize) {
+    return batchSizes.orElse(List.of()).stream().filter(rows -> rows <= maxBatchSize).toList();
   }
 }

@@ -137,7 +137,7 @@ final class Calibration {
         long end = ticker.nanos() + time(plan).toNanos();
         Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
         if (inputs.isPresent()) {
-          String model = metadata.toString();
+          String model = fingerprint(metadata);
           if (known.isPresent() && known.get().model().equals(model)) {
             samples = recall(known.get());
           } else {
@@ -286,6 +286,8 @@ final class Calibration {
       } catch (RuntimeException e) {
         LOG.debug("{}: cannot be run with {} threads", metadata.id(), threads, e);
       } finally {
+        // What is closed is out of the race, also if a later rival would have come behind it.
+        measured.remove(loser.placement().threads());
         loser.close();
       }
     }
@@ -336,13 +338,26 @@ final class Calibration {
 
     private List<LatencySample> samples(SyntheticInputs inputs, Speeds speeds) {
       List<LatencySample> samples = new ArrayList<>();
-      speeds.curve().forEach((rows, nanos) ->
-          samples.add(new LatencySample(inputs.rowElements(), rows, nanos)));
+      speeds
+          .curve()
+          .forEach(
+              (rows, nanos) -> samples.add(new LatencySample(inputs.rowElements(), rows, nanos)));
       if (!samples.isEmpty()) {
         tellCalibration(samples);
       }
       return samples;
     }
+  }
+
+  /** What the engine says of the model, in an order of its own. */
+  private static String fingerprint(ModelMetadata metadata) {
+    return "%s %s %s %d %s"
+        .formatted(
+            metadata.platform(),
+            metadata.inputs(),
+            metadata.outputs(),
+            metadata.maxBatchSize(),
+            new TreeMap<>(metadata.properties()));
   }
 
   /** As in {@code 2 instances x 1 thread, 1 row 0.08 ms, 64 rows 5.1 ms}. */
@@ -353,8 +368,7 @@ final class Calibration {
     for (LatencySample sample : first.equals(last) ? List.of(first) : List.of(first, last)) {
       text.append(
           ", %d row%s %s ms"
-              .formatted(
-                  sample.rows(), sample.rows() == 1 ? "" : "s", millis(sample.nanos())));
+              .formatted(sample.rows(), sample.rows() == 1 ? "" : "s", millis(sample.nanos())));
     }
     return text.toString();
   }

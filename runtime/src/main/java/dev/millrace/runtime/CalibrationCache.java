@@ -131,7 +131,7 @@ final class CalibrationCache {
 
   private static Entry entry(Properties properties) {
     List<LatencySample> samples = new ArrayList<>();
-    for (String sample : text(properties, "samples").split(" ")) {
+    for (String sample : text(properties, "samples").split(" ", -1)) {
       String[] parts = sample.split(":", -1);
       if (parts.length != 3) {
         throw new IllegalArgumentException("not a sample: '" + sample + "'");

@@ -6,6 +6,7 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
+import dev.millrace.batcher.DeviceArbiter;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -23,6 +24,7 @@ final class LoadedModel {
   private final Placement placement;
   private final Servable servable;
   private final Batcher batcher;
+  private final DeviceArbiter.Share device;
   private final Pipeline pipeline;
   private final Runnable onFreed;
   private final long loadNanos;
@@ -35,6 +37,7 @@ final class LoadedModel {
   /**
    * @param servable taken over
    * @param batcher over the servable's predictors; taken over
+   * @param device what the batcher uses; taken over
    * @param onFreed is called once, after everything else is freed
    */
   LoadedModel(
@@ -42,6 +45,7 @@ final class LoadedModel {
       Placement placement,
       Servable servable,
       Batcher batcher,
+      DeviceArbiter.Share device,
       Pipeline pipeline,
       Runnable onFreed,
       long loadNanos) {
@@ -49,6 +53,7 @@ final class LoadedModel {
     this.placement = placement;
     this.servable = servable;
     this.batcher = batcher;
+    this.device = device;
     this.pipeline = pipeline;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
@@ -68,6 +73,10 @@ final class LoadedModel {
 
   Batcher batcher() {
     return batcher;
+  }
+
+  DeviceArbiter.Share device() {
+    return device;
   }
 
   Pipeline pipeline() {
@@ -118,7 +127,12 @@ final class LoadedModel {
   private void free() {
     try {
       batcher.close();
-      servable.close();
+      device.close();
+      if (batcher.hungRuns() == 0) {
+        servable.close();
+      } else { // closing it under a run would end the process
+        LOG.error("{}: a run has not come back, so the model stays in memory", id());
+      }
       onFreed.run();
       freed.complete(null);
     } catch (Throwable e) {

@@ -61,6 +61,61 @@ public enum Metric {
       "Batches that the predictor has run, failed ones not counted.",
       "model",
       "version"),
+  DISPATCHES(
+      "millrace.batches.dispatched",
+      Type.COUNTER,
+      "",
+      "Batches by why they were released as they were: drain took all that waited; full reached the"
+          + " cap; sqrt, share and bucket chose a smaller size because that is faster, because other"
+          + " instances are free, or because the model is padded to it; hold_target and hold_timeout"
+          + " were held back; deadline was sized by deadlines; alone cannot be merged.",
+      "model",
+      "version",
+      "reason"),
+  PAD_ROWS(
+      "millrace.batches.pad.rows",
+      Type.COUNTER,
+      "",
+      "Rows that nobody asked for, with which batches were filled up to a size.",
+      "model",
+      "version"),
+  CONCURRENCY(
+      "millrace.batches.concurrency",
+      Type.GAUGE,
+      "",
+      "Most batches that may run at once now, as learned.",
+      "model",
+      "version"),
+  QUEUE_STANDING(
+      "millrace.queue.standing",
+      Type.GAUGE,
+      "",
+      "1 if something was left in the queue at every batch for a while, which is more load than the"
+          + " model can take; else 0.",
+      "model",
+      "version"),
+  ROW_DURATION(
+      "millrace.batches.row.duration",
+      Type.GAUGE,
+      "seconds",
+      "Time for each waiting row in batches as large as they get, all instances together, as"
+          + " learned.",
+      "model",
+      "version"),
+  RUNS_HUNG(
+      "millrace.batches.hung",
+      Type.GAUGE,
+      "",
+      "Runs that have not come back for so long that another instance took their place.",
+      "model",
+      "version"),
+  DEVICE_DURATION(
+      "millrace.device.used",
+      Type.GAUGE,
+      "seconds",
+      "Time that runs took on a device while they shared it with other models, times their threads.",
+      "model",
+      "version"),
   BATCHES_FAILED(
       "millrace.inference.batches.failed",
       Type.COUNTER,

@@ -8,6 +8,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
+import dev.millrace.batcher.DeviceArbiter;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,12 +19,15 @@ final class ModelLoader {
   private final Meters meters;
   private final Ticker ticker;
   private final Calibration calibration;
+  private final DeviceArbiters devices;
 
-  ModelLoader(Calibration calibration, Steps steps, Meters meters, Ticker ticker) {
+  ModelLoader(
+      Calibration calibration, DeviceArbiters devices, Steps steps, Meters meters, Ticker ticker) {
     this.steps = steps;
     this.meters = meters;
     this.ticker = ticker;
     this.calibration = calibration;
+    this.devices = devices;
   }
 
   /**
@@ -65,28 +69,34 @@ final class ModelLoader {
       LoadPlan plan, Calibration.Ready ready, ModelMetadata metadata, long startNanos) {
     ModelOptions options = plan.options();
     ModelId id = plan.id();
+    int maxBatchSize = metadata.maxBatchSize();
     BatcherConfig batching =
         new BatcherConfig(
-            metadata.maxBatchSize(),
+            maxBatchSize,
             options.queueLimit().orElse(ModelOptions.DEFAULT_QUEUE_LIMIT),
-            Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)));
+            Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)),
+            options.batching().sizesUpTo(maxBatchSize),
+            maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
     List<Predictor> predictors = ready.instances().predictors();
+    Placement placement = ready.instances().placement();
     ModelMeters modelMeters = meters.acquire(id);
+    DeviceArbiter.Share device =
+        devices.join(placement, options.batching().deviceShare().orElse(1));
     Batcher batcher;
     try {
       batcher =
-          Batcher.start(
-              id.toString(),
-              batching,
-              predictors,
-              BatchPolicies.of(
-                  options.batching(),
-                  metadata.maxBatchSize(),
-                  predictors.size(),
-                  ready.samples()),
-              modelMeters,
-              ticker);
+          Batcher.of(
+                  id.toString(),
+                  batching,
+                  BatchPolicies.of(
+                      options.batching(), maxBatchSize, predictors.size(), ready.samples()))
+              .listener(modelMeters)
+              .ticker(ticker)
+              .device(device)
+              .spares(ready.instances().model()::newPredictor)
+              .start(predictors);
     } catch (Throwable e) {
+      device.close();
       meters.release(id);
       throw e;
     }
@@ -94,9 +104,10 @@ final class ModelLoader {
         new Pipeline(metadata, options.timeout(), steps, batcher, modelMeters, ticker);
     return new LoadedModel(
         metadata,
-        ready.instances().placement(),
+        placement,
         ready.instances().model(),
         batcher,
+        device,
         pipeline,
         () -> meters.release(id),
         ticker.nanos() - startNanos);

@@ -6,6 +6,8 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.ModelId;
 import dev.millrace.batcher.BatchListener;
 import dev.millrace.batcher.ShedReason;
+import dev.millrace.batcher.policy.DispatchReason;
+import dev.millrace.batcher.policy.LearnedState;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Meter;
@@ -29,6 +31,8 @@ final class ModelMeters implements BatchListener {
   private final Counter ok;
   private final Map<ErrorCode, Counter> failed = new EnumMap<>(ErrorCode.class);
   private final Map<ShedReason, Counter> shed = new EnumMap<>(ShedReason.class);
+  private final Map<DispatchReason, Counter> dispatched = new EnumMap<>(DispatchReason.class);
+  private final Counter padRows;
   private final Counter inFlightLimit;
   private final Timer duration;
   private final Timer queue;
@@ -53,6 +57,10 @@ final class ModelMeters implements BatchListener {
     for (ShedReason reason : ShedReason.values()) {
       shed.put(reason, counter(meters, Metric.SHEDS, name, version, label(reason)));
     }
+    for (DispatchReason reason : DispatchReason.values()) {
+      dispatched.put(reason, counter(meters, Metric.DISPATCHES, name, version, label(reason)));
+    }
+    padRows = counter(meters, Metric.PAD_ROWS, name, version);
     inFlightLimit = counter(meters, Metric.SHEDS, name, version, "in_flight_limit");
     duration = keep(meters.timer(Metric.REQUEST_DURATION, name, version));
     queue = keep(meters.timer(Metric.QUEUE_DURATION, name, version));
@@ -64,12 +72,30 @@ final class ModelMeters implements BatchListener {
     gauge(meters, Metric.QUEUED_REQUESTS, id, model -> model.batcher().queuedRequests());
     gauge(meters, Metric.QUEUED_BYTES, id, model -> model.batcher().queuedBytes());
     gauge(meters, Metric.BATCHES_RUNNING, id, model -> model.batcher().runningBatches());
+    gauge(meters, Metric.RUNS_HUNG, id, model -> model.batcher().hungRuns());
+    gauge(meters, Metric.DEVICE_DURATION, id, model -> model.device().usedNanos() / 1e9);
+    gauge(meters, Metric.ROW_DURATION, id, model -> model.batcher().forecast().nanosPerRow() / 1e9);
+    gauge(meters, Metric.CONCURRENCY, id, ModelMeters::concurrency);
+    gauge(
+        meters,
+        Metric.QUEUE_STANDING,
+        id,
+        model -> model.batcher().learned().filter(LearnedState::standing).isPresent() ? 1 : 0);
     gauge(meters, Metric.MODEL_REQUESTS_IN_FLIGHT, id, LoadedModel::leases);
     keep(meters.gauge(Metric.MODEL_LOAD_DURATION, this, these -> these.loadSeconds, name, version));
     // Without a version, so they outlive this one.
     preprocess = meters.timer(Metric.KSERVE_PREPROCESS, name);
     predict = meters.timer(Metric.KSERVE_PREDICT, name);
     postprocess = meters.timer(Metric.KSERVE_POSTPROCESS, name);
+  }
+
+  private static int concurrency(LoadedModel model) {
+    int instances = model.placement().instances();
+    return model
+        .batcher()
+        .learned()
+        .map(state -> Math.min(instances, state.concurrency()))
+        .orElse(instances);
   }
 
   private static String label(Enum<?> constant) {
@@ -143,6 +169,14 @@ final class ModelMeters implements BatchListener {
   @Override
   public void requestStarted(long queueNanos) {
     queue.record(queueNanos, TimeUnit.NANOSECONDS);
+  }
+
+  @Override
+  public void batchStarted(DispatchReason reason, int requests, int batchRows, int batchPadRows) {
+    requireNonNull(dispatched.get(reason)).increment();
+    if (batchPadRows > 0) {
+      padRows.increment(batchPadRows);
+    }
   }
 
   @Override

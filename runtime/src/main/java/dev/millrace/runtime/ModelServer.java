@@ -52,6 +52,7 @@ public final class ModelServer implements AutoCloseable {
             new ModelLoader(
                 new Calibration(
                     config.processors(), new CalibrationCache(config.calibrationCache()), ticker),
+                new DeviceArbiters(config.processors()),
                 steps,
                 meters,
                 ticker),

@@ -80,7 +80,11 @@ final class Pipeline {
     validator.validate(request);
     log(Side.MODEL_INPUTS, requestId, request.inputs(), null);
     try {
-      return batcher.submit(request.inputs(), request.requestedOutputs(), request.deadline());
+      return batcher.submit(
+          request.inputs(),
+          request.requestedOutputs(),
+          request.deadline(),
+          RequestValidator.priority(request));
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, TensorMap.empty(), e.code());
       throw e;

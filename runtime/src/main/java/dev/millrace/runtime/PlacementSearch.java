@@ -1,6 +1,5 @@
 package dev.millrace.runtime;
 
-import dev.millrace.api.InferenceException;
 import dev.millrace.api.Ticker;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -61,7 +60,7 @@ final class PlacementSearch {
      * own instance; at least 1.
      *
      * @param untilNanos when to be content with what was measured
-     * @throws InferenceException if a run fails
+     * @throws dev.millrace.api.InferenceException if a run fails
      */
     long runNanos(int concurrent, int rows, long untilNanos);
 
@@ -79,8 +78,7 @@ final class PlacementSearch {
   /** What was measured with one number of threads for each run. */
   final class Speeds {
     private final Map<Load, Long> nanos =
-        new TreeMap<>(
-            Comparator.comparingLong(Load::allRows).thenComparingInt(Load::concurrent));
+        new TreeMap<>(Comparator.comparingLong(Load::allRows).thenComparingInt(Load::concurrent));
     private boolean failed;
 
     /** Times of lone batches, by their rows, ascending. */
@@ -136,7 +134,7 @@ final class PlacementSearch {
       try {
         nanos.put(load, bench.runNanos(load.concurrent, load.rows, untilNanos));
         return true;
-      } catch (InferenceException e) {
+      } catch (RuntimeException e) {
         LOG.debug("{} runs of {} rows failed", load.concurrent, load.rows, e);
         failed = true;
         return false;

@@ -23,7 +23,10 @@ final class PlatformBatching {
   static ModelOptions kserve(Settings batcher) {
     Map<String, Object> values = new HashMap<>();
     put(values, "max-batch-size", batcher.integer("maxBatchSize", 1, 1 << 20));
-    put(values, "max-queue-delay", batcher.integer("maxLatency", 0, 86_400_000).map(ms -> ms + "ms"));
+    put(
+        values,
+        "max-queue-delay",
+        batcher.integer("maxLatency", 0, 86_400_000).map(ms -> ms + "ms"));
     put(values, "timeout", batcher.integer("timeout", 1, 86_400).map(seconds -> seconds + "s"));
     return ModelOptions.read(Settings.of(batcher.source(), values));
   }
@@ -34,7 +37,7 @@ final class PlatformBatching {
    * its {@code default_timeout_microseconds}, where time-outs are rejected, {@code timeout}; 0 says
    * nothing of either. {@code preferred_batch_size} asks for batches of exactly these sizes where
    * they can be had, which only pays where the engine was made for them; it does not forbid others,
-  XX
+   * XX
    *
    * @throws dev.millrace.api.InferenceException INVALID_ARGUMENT if a value does not do, or asks
    *     for what is not there

@@ -9,6 +9,7 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.Ticker;
+import dev.millrace.batcher.Batcher;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -166,6 +167,21 @@ final class RequestValidator {
     return InferenceException.invalidArgument(
         "[request id: %s] %s"
             .formatted(request.id().isEmpty() ? "<id_unknown>" : request.id(), message));
+  }
+
+  /**
+   * The class of priority that the request's parameter {@code priority} asks for, 0 being served
+   * first. The parameter counts from 1; 0 is the default, which is the first.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if it is negative; larger ones are all the last
+   */
+  static int priority(InferenceRequest request) {
+    long priority =
+        request.parameters().isEmpty() ? 0 : request.parameters().integer("priority").orElse(0L);
+    if (priority < 0) {
+      throw bad(request, "parameter 'priority' must not be negative, got " + priority);
+    }
+    return Math.clamp(priority - 1, 0, Batcher.LOWEST_PRIORITY);
   }
 
   /**

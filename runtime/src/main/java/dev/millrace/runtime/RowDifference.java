@@ -17,9 +17,11 @@ import java.util.Locale;
  * Everything else differs by 0 or without bound, and so do shapes that are not those of rows.
  *
  * @param largest of the outputs
+ * @param areRows whether all outputs have the shapes of rows
  * @param reason the output that differs most, for people
  */
-record RowDifference(double largest, String reason) {
+record RowDifference(double largest, boolean areRows, String reason) {
+  private static final RowDifference NONE = new RowDifference(0, true, "");
 
   /**
    * Compares.
@@ -27,7 +29,7 @@ record RowDifference(double largest, String reason) {
    * @param alone the outputs of each row, in the order of the batch
    */
   static RowDifference of(List<TensorMap> alone, TensorMap together) {
-    RowDifference worst = new RowDifference(0, "");
+    RowDifference worst = NONE;
     for (int i = 0; i < together.size(); i++) {
       String name = together.name(i);
       Tensor batch = together.tensor(i);
@@ -59,22 +61,23 @@ record RowDifference(double largest, String reason) {
     for (TensorMap each : alone) {
       Shape shape = each.tensor(output).shape();
       if (shape.rank() == 0 || shape.dim(0) != 1) {
-        return without("output '%s' of 1 row is of shape %s".formatted(name, shape));
+        return without(false, "output '%s' of 1 row is of shape %s".formatted(name, shape));
       }
       if (!shape.equals(row)) {
         return without(
-            "output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
+            false, "output '%s' of 1 row is of shape %s or %s".formatted(name, row, shape));
       }
     }
     return batch.rank() == row.rank() && batch.equals(row.withDim(0, alone.size()))
-        ? new RowDifference(0, "")
+        ? NONE
         : without(
+            false,
             "output '%s' of %d rows is of shape %s, and of shape %s of 1 row"
                 .formatted(name, alone.size(), batch, row));
   }
 
-  private static RowDifference without(String reason) {
-    return new RowDifference(Double.POSITIVE_INFINITY, reason);
+  private static RowDifference without(boolean areRows, String reason) {
+    return new RowDifference(Double.POSITIVE_INFINITY, areRows, reason);
   }
 
   private static RowDifference exactly(
@@ -84,11 +87,11 @@ record RowDifference(double largest, String reason) {
       ByteBuffer row = each.tensor(output).data();
       if (batch.remaining() < row.remaining()
           || !batch.slice(batch.position(), row.remaining()).equals(row)) {
-        return without("output '%s' changes with the batch".formatted(name));
+        return without(true, "output '%s' changes with the batch".formatted(name));
       }
       batch.position(batch.position() + row.remaining());
     }
-    return new RowDifference(0, "");
+    return NONE;
   }
 
   private static RowDifference numbers(
@@ -108,8 +111,7 @@ record RowDifference(double largest, String reason) {
           aloneLength += a * a;
           togetherLength += b * b;
         } else if (Double.compare(a, b) != 0) {
-          return without(
-              "output '%s' has %s where a row alone has %s".formatted(name, b, a));
+          return without(true, "output '%s' has %s where a row alone has %s".formatted(name, b, a));
         }
       }
     }
@@ -117,6 +119,7 @@ record RowDifference(double largest, String reason) {
     double share = length == 0 ? 0 : Math.sqrt(difference) / length;
     return new RowDifference(
         share,
+        true,
         String.format(
             Locale.ROOT, "output '%s' changes by %.0f %% with the batch", name, 100 * share));
   }

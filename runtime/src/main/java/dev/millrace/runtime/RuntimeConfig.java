@@ -93,14 +93,7 @@ public record RuntimeConfig(
   /** This configuration with other bounds on what is in flight. */
   public RuntimeConfig withInFlightLimits(int requests, long bytes) {
     return new RuntimeConfig(
-        models,
-        options,
-        processors,
-        requests,
-        bytes,
-        modelWait,
-        drainTimeout,
-        calibrationCache);
+        models, options, processors, requests, bytes, modelWait, drainTimeout, calibrationCache);
   }
 
   /** This configuration with another time to wait for places that do not exist yet. */

@@ -88,8 +88,7 @@ class BatchCheckTest {
 
   @Test
   void lastDigits_mayDependOnTheBatch() {
-    assertThat(
-            verdict(rows -> eachRow(row -> scaled(row, 1 + rows.length * 1e-5f)).apply(rows)))
+    assertThat(verdict(rows -> eachRow(row -> scaled(row, 1 + rows.length * 1e-5f)).apply(rows)))
         .isEqualTo(new Verdict(true, "on: verified"));
   }
 
@@ -105,12 +104,13 @@ class BatchCheckTest {
             }
           }
           float step = largest / 4;
-          return eachRow(row -> {
-                for (int i = 0; i < row.length; i++) {
-                  row[i] = Math.round(row[i] / step) * step;
-                }
-                return row;
-              })
+          return eachRow(
+                  row -> {
+                    for (int i = 0; i < row.length; i++) {
+                      row[i] = Math.round(row[i] / step) * step;
+                    }
+                    return row;
+                  })
               .apply(rows);
         });
     assertThat(verdict.merge()).isTrue();
@@ -135,8 +135,7 @@ class BatchCheckTest {
 
   @Test
   void normalisationByTheBatchItself_isFound() {
-    Verdict verdict =
-        verdict(rows -> eachRow(row -> plus(row, mean(rows), -1)).apply(rows));
+    Verdict verdict = verdict(rows -> eachRow(row -> plus(row, mean(rows), -1)).apply(rows));
     assertThat(verdict.merge()).isFalse();
   }
 
@@ -171,8 +170,7 @@ class BatchCheckTest {
           return rows;
         });
     assertThat(verdict)
-        .isEqualTo(
-            new Verdict(false, "off: it takes 1 row and fails with 2: reshape to [1,4]"));
+        .isEqualTo(new Verdict(false, "off: it takes 1 row and fails with 2: reshape to [1,4]"));
   }
 
   @Test

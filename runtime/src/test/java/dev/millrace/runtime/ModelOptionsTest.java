@@ -9,6 +9,7 @@ import dev.millrace.api.Settings;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
@@ -52,6 +53,36 @@ class ModelOptionsTest {
     assertThat(options.queueBytes()).hasValue(1L << 20);
     assertThat(options.warmUp()).hasValue(false);
     assertThat(options.timeout()).hasValue(Duration.ofSeconds(2));
+  }
+
+  @Test
+  void everyKeyOfBatching_isRead() {
+    ModelOptions options =
+        options(
+            Map.of(
+                "batching", "on",
+                "batch-policy", "fixed",
+                "latency-target", "50ms",
+                "max-queue-delay", "5ms",
+                "batch-sizes", List.of(8, 1),
+                "device-share", 3,
+                "calibration-time", "0s"));
+    assertThat(options.calibrationTime()).hasValue(Duration.ZERO);
+    assertThat(options.batching())
+        .isEqualTo(
+            new BatchingOptions(
+                Optional.of(BatchingOptions.Mode.ON),
+                Optional.of(BatchingOptions.Policy.FIXED),
+                Optional.of(Duration.ofMillis(50)),
+                Optional.of(Duration.ofMillis(5)),
+                Optional.of(List.of(1, 8)),
+                Optional.of(3),
+                Optional.empty()));
+    assertThat(ModelOptions.none().over(options)).isEqualTo(options);
+    assertThat(options.over(options(Map.of("batch-policy", "greedy"))).batching().policy())
+        .hasValue(BatchingOptions.Policy.FIXED);
+    assertThatThrownBy(() -> options(Map.of("latency-target", "0s")))
+        .hasMessageContaining("latency-target: expected more than no time");
   }
 
   @Test
@@ -137,5 +168,6 @@ class ModelOptionsTest {
     assertThat(ModelLoader.maxBatchSize(8, options(Map.of("max-batch-size", 4)))).isEqualTo(4);
     assertThat(ModelLoader.maxBatchSize(8, options(Map.of("max-batch-size", 0)))).isZero();
     assertThat(ModelLoader.maxBatchSize(0, options(Map.of("max-batch-size", 4)))).isEqualTo(4);
+    assertThat(ModelLoader.maxBatchSize(8, options(Map.of("batching", "off")))).isZero();
   }
 }

@@ -37,9 +37,15 @@ class ModelRegistryTest {
   private final FakeBackend backend = new FakeBackend();
   private final List<ModelServer> servers = new ArrayList<>();
 
+  /** A server of models in their default placement. */
   private ModelServer server(RuntimeConfig config) {
+    ModelOptions uncalibrated =
+        ModelOptions.read(Settings.of("test", Map.of("calibration-time", "0s")));
     ModelServer server =
-        ModelServer.create(config.withProcessors(2), List.of(backend), new SimpleMeterRegistry());
+        ModelServer.create(
+            config.withProcessors(2).withOptions(config.options().over(uncalibrated)),
+            List.of(backend),
+            new SimpleMeterRegistry());
     servers.add(server);
     return server;
   }

@@ -86,7 +86,8 @@ class PlacementSearchTest {
   void modelBoundByMemory_runsAsOneInstanceOfLargeBatches() {
     assertThat(
             best(
-                (concurrent, rows, threads) -> concurrent * (4 + 0.02 * rows) / Math.min(2, threads),
+                (concurrent, rows, threads) ->
+                    concurrent * (4 + 0.02 * rows) / Math.min(2, threads),
                 Map.of()))
         .isEqualTo(new Placement(Device.CPU, 1, PROCESSORS));
   }
@@ -109,7 +110,8 @@ class PlacementSearchTest {
     assertThat(
             best(
                 (concurrent, rows, threads) ->
-                    rows * (concurrent > 2 ? 3.0 : 1.0) / (threads > 2 ? 2 : threads), Map.of()))
+                    rows * (concurrent > 2 ? 3.0 : 1.0) / (threads > 2 ? 2 : threads),
+                Map.of()))
         .isEqualTo(new Placement(Device.CPU, 2, 2));
   }
 

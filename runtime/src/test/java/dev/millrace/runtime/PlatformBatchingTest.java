@@ -70,8 +70,13 @@ class PlatformBatchingTest {
   void ourOwnKeys_winOverBoth() throws IOException {
     ModelOptions options =
         config(
-                "max-queue-delay: 1ms\nbatcher:\n  maxLatency: 2\n"
-                    + "dynamic_batching:\n  max_queue_delay_microseconds: 3\n")
+                """
+                max-queue-delay: 1ms
+                batcher:
+                  maxLatency: 2
+                dynamic_batching:
+                  max_queue_delay_microseconds: 3
+                """)
             .options();
     assertThat(options.batching().maxQueueDelay()).hasValue(Duration.ofMillis(1));
   }
@@ -93,8 +98,7 @@ class PlatformBatchingTest {
   @Test
   void overridesOfALoad_takeTritonsSection() {
     ModelOptions options =
-        LoadOverrides.read(
-            Map.of("dynamic_batching", Map.of("max_queue_delay_microseconds", 7)));
+        LoadOverrides.read(Map.of("dynamic_batching", Map.of("max_queue_delay_microseconds", 7)));
     assertThat(options.batching().maxQueueDelay()).hasValue(Duration.ofNanos(7000));
     assertThatThrownBy(() -> LoadOverrides.read(Map.of("dynamic_batching", Map.of("delay", 7))))
         .hasMessageContaining("unknown key 'dynamic_batching.delay'");

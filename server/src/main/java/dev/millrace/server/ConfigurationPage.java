@@ -87,6 +87,15 @@ final class ConfigurationPage {
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(
+              "padding",
+              "section",
+              "none",
+              "How requests of different lengths share a batch: `inputs`, the name of each input that"
+                  + " may be longer with the number that it is filled up with; `dimension` that"
+                  + " varies, 1 unless given; `outputs`, the name of each output that is cut again"
+                  + " with the dimension to cut. More requests share a batch, and what was filled up"
+                  + " is computed too. Only for models that ignore it, as by a mask."),
+          List.of(
               "batcher",
               "section",
               "none",

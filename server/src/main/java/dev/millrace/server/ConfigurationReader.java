@@ -92,7 +92,8 @@ final class ConfigurationReader {
                 configuration.find(ServerSettings.LATENCY_TARGET),
                 configuration.find(ServerSettings.MAX_QUEUE_DELAY),
                 configuration.find(ServerSettings.BATCH_SIZES),
-                configuration.find(ServerSettings.DEVICE_SHARE))),
+                configuration.find(ServerSettings.DEVICE_SHARE),
+                Optional.empty())),
         configuration
             .find(ServerSettings.PROCESSORS)
             .orElseGet(Runtime.getRuntime()::availableProcessors),

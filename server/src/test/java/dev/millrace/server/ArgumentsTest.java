@@ -7,7 +7,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class ArgumentsTest {
-  private static final Set<String> FLAGS = Set.of("--http-port", "--model-name", "--model");
+  private static final Set<String> FLAGS = Set.of("--http-port", "--model-name", "--model", "--max-batch-size", "--max-queue-delay");
 
   private static Arguments of(String... raw) {
     return Arguments.of(List.of(raw), FLAGS);
@@ -17,6 +17,14 @@ class ArgumentsTest {
   void kserveSpellings_areMillraces() {
     assertThat(of("--http_port", "1", "--model_name=m", "--model_dir", "/mnt/models").list())
         .containsExactly("--http-port=1", "--model-name=m", "--model=/mnt/models");
+  }
+
+  @Test
+  void flagsOfKservesBatcher_areMillraces() {
+    assertThat(of("--max-batchsize", "32", "--max-latency=500").list())
+        .containsExactly("--max-batch-size=32", "--max-queue-delay=500ms");
+    assertThat(of("--max_latency=5ms", "--max-queue-delay=7").list())
+        .containsExactly("--max-queue-delay=5ms", "--max-queue-delay=7");
   }
 
   @Test

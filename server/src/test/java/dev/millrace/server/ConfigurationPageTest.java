@@ -38,6 +38,7 @@ class ConfigurationPageTest {
     ServerSettings.ALL.stream()
         .filter(setting -> setting.group() == Group.MODEL)
         .forEach(setting -> documented.add(setting.key()));
+    documented.add("padding");
 
     Settings settings = Settings.of("test", Map.of("?", "unknown"));
     ModelOptions.read(settings);

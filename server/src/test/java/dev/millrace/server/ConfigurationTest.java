@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.runtime.BatchingOptions;
+import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.server.transport.TransportConfig;
@@ -11,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -85,6 +88,9 @@ class ConfigurationTest {
           device        | tpu    | auto, cpu, gpu or gpu:N
           log-level     | loud   | one of off, error, warn, info, debug, trace
           instances     | 0      | a whole number from 1 to 1024
+          batch-policy  | best   | one of adaptive, greedy, fixed
+          batch-sizes   | 1,x    | numbers of rows, as in 1,4,16
+          latency-target| 0s     | more than no time
           version-policy| newest | latest, all, a list of versions or latest: N
           """)
   void badValue_isNamedWithItsSourceAndWhatWouldDo(String key, String value, String expected)
@@ -261,6 +267,54 @@ class ConfigurationTest {
     assertThat(config.runtime().modelWait()).isEqualTo(Duration.ofMinutes(1));
     assertThat(config.runtime().options().versionPolicy())
         .contains(new VersionPolicy.Specific(List.of("1", "3")));
+  }
+
+  @Test
+  void calibrationCache_isWhereCachesAre_unlessTheUserSaysOtherwise() {
+    Map<String, String> variables = Map.of("HOME", "/h", "XDG_CACHE_HOME", "/c");
+    assertThat(calibrationCache(Map.of("HOME", "/h"), List.of()))
+        .contains(Path.of("/h/.cache/millrace"));
+    assertThat(calibrationCache(variables, List.of())).contains(Path.of("/c/millrace"));
+    assertThat(calibrationCache(variables, List.of("none"))).isEmpty();
+    assertThat(calibrationCache(variables, List.of("/d"))).contains(Path.of("/d"));
+    assertThat(calibrationCache(Map.of(), List.of())).isEmpty();
+  }
+
+  private static Optional<Path> calibrationCache(
+      Map<String, String> variables, List<String> flag) {
+    Map<String, Object> flags = new HashMap<>(Map.of("model", List.of("m")));
+    flag.forEach(value -> flags.put("calibration-cache", value));
+    return new ConfigurationReader(resolve(flags, variables)).runtime().calibrationCache();
+  }
+
+  @Test
+  void optionsOfBatching_reachTheRuntime() {
+    ModelOptions options =
+        new ConfigurationReader(
+                resolve(
+                    Map.of(
+                        "model", List.of("m"),
+                        "batching", "on",
+                        "batch-policy", "fixed",
+                        "latency-target", "20ms",
+                        "max-queue-delay", "1ms",
+                        "batch-sizes", "1,4",
+                        "device-share", "2",
+                        "calibration-time", "5s"),
+                    Map.of()))
+            .runtime()
+            .options();
+    assertThat(options.calibrationTime()).contains(Duration.ofSeconds(5));
+    assertThat(options.batching())
+        .isEqualTo(
+            new BatchingOptions(
+                Optional.of(BatchingOptions.Mode.ON),
+                Optional.of(BatchingOptions.Policy.FIXED),
+                Optional.of(Duration.ofMillis(20)),
+                Optional.of(Duration.ofMillis(1)),
+                Optional.of(List.of(1, 4)),
+                Optional.of(2),
+                Optional.empty()));
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.millrace.batcher.policy.LearnedState.ShapeState;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,10 +32,15 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      would leave behind anyway.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
+   * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
+   * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled.
+   *
    * Loads are summed over shapes, because all shapes share the runners.
    */
 
   private static final double SATURATED = 0.85;
+  private static final double STANDING_LOAD = 0.9;
+  private static final int TRY_LARGER_EVERY = 8;
   private static final double BUSY_SMOOTHING = 0.05;
 
   private final AdaptiveConfig config;
@@ -54,10 +60,10 @@ public final class AdaptivePolicy implements BatchPolicy {
   private double utilisation;
   private double rate;
 
+  private int smallWhileStanding;
   private double busyShare;
   private long busySince;
   private long idleSince;
-  private double decidedWait;
   private boolean decidedAtCompletion;
 
   /**
@@ -73,6 +79,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     slowdown = new Slowdown(config.runners());
     running = new RunsInFlight(config.runners());
     for (LatencySample sample : calibration) {
+      governor.anchored();
       elements.add(sample.rows(), sample.rowElements(), (double) sample.nanos());
     }
   }
@@ -134,6 +141,11 @@ public final class AdaptivePolicy implements BatchPolicy {
     }
     int pick = sizes.pick(latency, most, limit, load, rate, idle > 0 ? 1 : active);
     DispatchReason reason = sizes.reason();
+    if (standing.isStanding()
+        && reason == DispatchReason.SQRT
+        && ++smallWhileStanding % TRY_LARGER_EVERY == 0) {
+      pick = Math.min(2 * pick, Math.min(most, limit));
+    }
     if (share > 1 && pick == most) {
       reason = DispatchReason.SHARE;
     }
@@ -198,12 +210,6 @@ public final class AdaptivePolicy implements BatchPolicy {
     double largest =
         latency == null ? 0 : latency.predict(Math.max(1, queue.maxBatchSize())) * slow;
     standing.dispatched(left, largest, nowNanos);
-    if (shed < queue.requests()) {
-      int last = Math.min(queue.requests() - 1, shed + pick - 1);
-      decidedWait =
-          (nowNanos - queue.acceptedNanos(shed) + (double) (nowNanos - queue.acceptedNanos(last)))
-              / 2;
-    }
     return new Run(shed, pick, reason);
   }
 
@@ -223,8 +229,9 @@ public final class AdaptivePolicy implements BatchPolicy {
     int expected = holds.expected(context);
     int joint = sizes.pick(latency, waiting + expected, cap, load, rate, active);
     int target = Math.max(waiting, joint);
-    double runNanos = latency.predict(Math.min(waiting, cap)) * slow;
-    holds.open(context, waiting, expected > 0 ? target : cap, runNanos, nowNanos, learning.log);
+    double runNanos = latency.predict(Math.min(waiting, cap));
+    holds.open(
+        context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
     if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
@@ -266,8 +273,12 @@ public final class AdaptivePolicy implements BatchPolicy {
     return latency.largestWithin(single <= target / 2 ? target / 2 : target, cap);
   }
 
+  /**
+   * While a queue stands the load is full, whatever the models say: else a wrong one would stay.
+   */
   private double load(int active) {
-    return utilisation * slowdown.of(active) / active;
+    double load = utilisation * slowdown.of(active) / active;
+    return standing.isStanding() ? Math.max(load, STANDING_LOAD) : load;
   }
 
   /**
@@ -333,14 +344,12 @@ public final class AdaptivePolicy implements BatchPolicy {
     if (running.count() == 0) {
       busySince = nowNanos;
     }
-    running.start(shape, rows, decidedWait, decidedAtCompletion, nowNanos);
-    decidedWait = 0;
-    decidedAtCompletion = false;
+    running.start(shape, rows, nowNanos);
   }
 
   @Override
   public void completed(int shape, int rows, long startedNanos, long busyNanos, long nowNanos) {
-    boolean known = running.end(shape, rows, startedNanos);
+    boolean known = running.end(shape, rows, startedNanos, nowNanos);
     if (known && running.count() == 0) {
       double busy = nowNanos - busySince;
       double idle = idleSince == 0 ? 0 : Math.max(0, busySince - idleSince);
@@ -352,7 +361,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     }
     ShapeLearning learning = learning(shape);
     LatencyModel latency = learning.latency;
-    int together = known ? running.endedRunning() : 2;
+    int together = known ? (int) Math.round(2 * running.endedAmong()) : 2;
     double before = latency.predict(rows);
     double slow = slowdown.ofHalves(together);
     double trust = together <= 2 || latency.samples() == 0 ? 1 : 0.2;
@@ -361,16 +370,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     elements.add(rows, learning.rowElements, busyNanos / slow);
     double single = latency.predict(1);
     learning.rate.runNanos(single);
-    if (known) {
-      governor.completed(
-          rows,
-          running.endedWait() + busyNanos,
-          together / 2.0,
-          running.endedFoundWork(),
-          standing.isStanding(),
-          single,
-          nowNanos);
-    }
+    governor.completed(together <= 2, latency, slowdown, rate, Math.max(1, config.maxBatchSize()));
   }
 
   @Override
@@ -394,6 +394,11 @@ public final class AdaptivePolicy implements BatchPolicy {
     return new Forecast(perRow * slowdown.of(active) / active, (long) latency.predict(1));
   }
 
+  @Override
+  public Optional<LearnedState> learned() {
+    return Optional.of(snapshot());
+  }
+
   /** What was learned until now. */
   public LearnedState snapshot() {
     List<ShapeState> states = new ArrayList<>();
@@ -408,7 +413,11 @@ public final class AdaptivePolicy implements BatchPolicy {
       slow.add(slowdown.of(c));
     }
     return new LearnedState(
-        states, governor.limit(), standing.isStanding(), load(governor.limit()), slow);
+        states,
+        governor.limit(),
+        standing.isStanding(),
+        utilisation * slowdown.of(governor.limit()) / governor.limit(),
+        slow);
   }
 
   private ShapeState state(int shape, ShapeLearning learning) {

@@ -1,5 +1,7 @@
 package dev.millrace.batcher.policy;
 
+import java.util.Optional;
+
 /**
  * Decides, for a free runner, how many rows it takes and whether it holds back first.
  *
@@ -60,6 +62,11 @@ public interface BatchPolicy {
   /** What a request that comes now has to expect, as far as is known. */
   default Forecast forecast() {
     return Forecast.unknown();
+  }
+
+  /** What was learned until now; empty for a policy that does not. */
+  default Optional<LearnedState> learned() {
+    return Optional.empty();
   }
 
   /** What a free runner does. */

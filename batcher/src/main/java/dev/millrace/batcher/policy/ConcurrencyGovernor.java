@@ -1,159 +1,143 @@
 package dev.millrace.batcher.policy;
 
-/** How many batches should run at once, found by trying one more or one less. Single-threaded. */
+/** How many batches should run at once. Single-threaded. */
 final class ConcurrencyGovernor {
   /*
-   * Epochs of at least 40 batches and 20 single-row runs alternate between the present number and one
-   * beside it. What is compared: rows per second while a queue stands, else Kleinrock's power, rows
-   * per second over mean time in the system (Kleinrock 1979), whose maximum is the knee. One pair of
-   * epochs is mostly noise: a trial is three pairs, all of which must agree and by 4 % on average, and
-   * ends early at a pair that is clearly worse.
-   * After a failed trial the next one comes after twice as many epochs, up to 64.
+   * More runs at once shorten the wait for the next free runner and use idle cores. But they slow each
+   * other down, and they make batches smaller, which costs most where batches are nearly free. Which
+   * of these weighs most depends on the curve lat(b), the slowdown s(c) and the arrival rate, all of
+   * which are learned from every batch; so the best c is computed. For each c:
    *
-   * More is tried only while runners never wait for work (else the limit is not what limits; TCP's and
-   * Netflix's limiters have the same guard), fewer only while runs overlap. It starts at the number
-   * that the measurement at load has chosen: learning it from 1 under overload builds a backlog that
-   * takes long to drain.
+   *   b   rows per batch at which c runners keep up: the least b with c*b >= rate * s(c) * lat(b)
+   *   W   time of a row: its batch, slowed by the runs beside it; the wait for a runner to end, half of
+   *       a c-th of a batch; and the queue of a server that takes the slope of lat(b) for each row
+   *       (M/D/1), which is what is left to wait for where batches bring no gain
+   *
+   * The least W wins, the smaller c if it is close, and the most rows per second if no c keeps up. The
+   * present c is left only if another is 10 % better at three looks in a row.
+   *
+   * An earlier version tried one runner more or one less in alternating epochs (A/B) and compared
+   * Kleinrock's power. Under a load of 85 % a trial with one runner less is a trial of overload: the
+   * backlog that it built made latency up to 25 times worse in simulation, and what one pair of epochs
+   * shows is mostly noise, so that the number wandered at low load.
+   *
+   * The slowdown is relative to a run alone. If none was seen, neither at load nor since, eight batches
+   * run alone, once.
    */
 
-  private static final int BATCHES = 40;
-  private static final double RUNS = 20;
-  private static final int PAIRS = 3;
-  private static final double MARGIN = 0.04;
-  private static final double CLEARLY_WORSE = -0.1;
-  private static final int LONGEST_PAUSE = 64;
-  private static final double SATURATED = 0.7;
-  private static final double OVERLAP = 1.2;
+  private static final int LOOK_BATCHES = 16;
+  private static final int LOOKS = 3;
+  private static final double BETTER = 0.9;
+  private static final double CLOSE = 0.98;
+  private static final int ANCHOR_AFTER = 32;
+  private static final int ANCHOR_BATCHES = 8;
+  private static final double HIGHEST_LOAD = 0.97;
+  private static final int ITERATIONS = 24;
 
   private final int runners;
-  private int limit;
   private int chosen;
-  private int trial;
-  private int direction = -1;
-  private int pause = 1;
-  private int paused;
-  private int pair;
-  private double sum;
-  private double reference;
-  private boolean trying;
-
-  private int skip;
+  private int candidate;
+  private int looks;
   private int batches;
-  private double rows;
-  private double sojourn;
-  private double concurrent;
-  private int saturatedBatches;
-  private long start;
-  private boolean started;
+  private long alone;
+  private long all;
+  private int anchoring;
 
   ConcurrencyGovernor(int runners) {
     this.runners = runners;
-    limit = runners;
     chosen = runners;
   }
 
   /** The most batches that may run at once now; 1 to the number of runners. */
   int limit() {
-    return limit;
+    return anchoring > 0 ? 1 : chosen;
+  }
+
+  /** The time of a run alone was measured before. */
+  void anchored() {
+    alone++;
   }
 
   /**
    * A batch has ended.
    *
-   * @param sojournNanos mean time from acceptance to now of its rows
-   * @param running batches meanwhile, itself among them
-   * @param waiting whether its runner found work at once when it began
+   * @param single whether no other ran meanwhile
+   * @param rate rows per nanosecond that arrive
+   * @param cap most rows of a batch
    */
-  void completed(
-      int batchRows,
-      double sojournNanos,
-      double running,
-      boolean waiting,
-      boolean standing,
-      double singleNanos,
-      long nowNanos) {
+  void completed(boolean single, LatencyModel latency, Slowdown slowdown, double rate, int cap) {
     if (runners == 1) {
       return;
     }
-    if (skip > 0) {
-      skip--;
+    all++;
+    if (single) {
+      alone++;
+    }
+    if (anchoring > 0) {
+      anchoring -= single ? 1 : 0;
       return;
     }
-    if (!started) {
-      started = true;
-      start = nowNanos;
+    if (alone == 0 && all >= ANCHOR_AFTER) {
+      anchoring = ANCHOR_BATCHES;
       return;
     }
-    batches++;
-    rows += batchRows;
-    sojourn += batchRows * sojournNanos;
-    concurrent += running;
-    saturatedBatches += waiting ? 1 : 0;
-    double elapsed = nowNanos - start;
-    if (batches < BATCHES || elapsed < RUNS * singleNanos) {
+    if (++batches < LOOK_BATCHES) {
       return;
     }
-    double rate = rows / elapsed;
-    double score = standing ? rate : rate / Math.max(1, sojourn / rows);
-    boolean saturated = saturatedBatches > SATURATED * batches;
-    boolean overlapping = concurrent > OVERLAP * batches;
-    endEpoch(score, saturated, overlapping);
-    started = false;
     batches = 0;
-    rows = 0;
-    sojourn = 0;
-    concurrent = 0;
-    saturatedBatches = 0;
+    look(latency, slowdown, rate, cap);
   }
 
-  private void endEpoch(double score, boolean saturated, boolean overlapping) {
-    if (!trying) {
-      if (++paused < pause) {
-        return;
+  private void look(LatencyModel latency, Slowdown slowdown, double rate, int cap) {
+    double now = time(chosen, latency, slowdown, rate, cap);
+    int best = chosen;
+    double least = now * BETTER;
+    for (int c = runners; c >= 1; c--) {
+      if (c == chosen) {
+        continue;
       }
-      if (chosen + direction < 1 || chosen + direction > runners) {
-        direction = -direction;
+      double time = time(c, latency, slowdown, rate, cap);
+      if (time < (c < best ? least / CLOSE : least * CLOSE) && time < now * BETTER) {
+        best = c;
+        least = time;
       }
-      if (direction > 0 ? !saturated : !overlapping) {
-        if (chosen - direction >= 1 && chosen - direction <= runners) {
-          direction = -direction;
-        }
-        return;
-      }
-      trying = true;
-      trial = chosen + direction;
-      pair = 0;
-      sum = 0;
-      reference = score;
-      use(trial);
+    }
+    if (best == chosen) {
+      looks = 0;
       return;
     }
-    if (limit == chosen) {
-      reference = score;
-      use(trial);
-      return;
-    }
-    double gain = Math.log(score / reference);
-    sum += gain;
-    pair++;
-    if (gain < CLEARLY_WORSE || (pair == PAIRS && sum < MARGIN * PAIRS) || gain < 0) {
-      trying = false;
-      direction = -direction;
-      pause = Math.min(LONGEST_PAUSE, 2 * pause);
-      paused = 0;
-      use(chosen);
-    } else if (pair == PAIRS) {
-      trying = false;
-      chosen = trial;
-      pause = 1;
-      paused = 0;
-    } else {
-      use(chosen);
+    looks = best == candidate ? looks + 1 : 1;
+    candidate = best;
+    if (looks >= LOOKS) {
+      chosen = best;
+      looks = 0;
     }
   }
 
-  private void use(int number) {
-    skip = Math.max(limit, number);
-    limit = number;
+  /** Expected time in the system of a row; beyond all such times if {@code c} does not keep up. */
+  static double time(int c, LatencyModel latency, Slowdown slowdown, double rate, int cap) {
+    double together = slowdown.of(c);
+    double capacity = c * latency.peak(cap) / together;
+    double load = rate / capacity;
+    if (load >= HIGHEST_LOAD) {
+      return 1e15 * together / (c * latency.peak(cap));
+    }
+    double rows = 1;
+    for (int i = 0; i < ITERATIONS; i++) {
+      double next = rate * together * latency.predict((int) Math.ceil(rows)) / c;
+      if (next <= rows) {
+        break;
+      }
+      rows = Math.min(cap, next);
+    }
+    double run = latency.predict((int) Math.ceil(rows));
+    double busy = Math.min(1, rate * together * run / c / rows);
+    double slow = slowdown.ofHalves(2 + (int) Math.round(2 * (c - 1) * busy));
+    int low = Math.max(1, (int) (rows / 2));
+    int high = Math.max(low + 1, (int) (2 * rows));
+    double perRow = (latency.predict(high) - latency.predict(low)) / (high - low) * together / c;
+    double filled = Math.min(0.98, rate * perRow);
+    double queue = perRow * filled * filled / (2 * (1 - filled));
+    return run * slow * (1 + busy / (2 * c)) + queue;
   }
 }

@@ -22,7 +22,7 @@ final class LatencyModel {
    * until the line rules.
    *
    * Prediction. The line times a ratio: at a sampled size its own mean over the line, drawn towards
-   * 1 while it has few samples; between sampled sizes the ratio is interpolated, beyond them it is the last.
+   * 1 by as much as noise is larger than what sizes differ from the line anyway (empirical Bayes); between sampled sizes the ratio is interpolated, beyond them it is the last.
    * So a knee or a power law is followed where it was seen. Then neighbours that descend are pooled
    * (isotonic regression): a larger batch never takes less time. If batches are padded, every size
    * is the padded one.
@@ -44,12 +44,18 @@ final class LatencyModel {
   private static final int OFF_IN_A_ROW = 3;
   private static final double LARGEST_SHIFT = 4;
   private static final double UNSEEN_WEIGHT = 1;
+  private static final double DEVIATION_TO_VARIANCE = 1.57; // of a normal distribution, pi/2
+  private static final double LEAST_DOUBT = 0.05;
+  private static final double MOST_DOUBT = 10;
+  private static final double DOUBT_TIMES_WEIGHT = 40;
   private static final double PRIOR_WEIGHT = 0.02;
   private static final double UNKNOWN_SLOPE = 0.1;
   private static final double UNKNOWN_DEVIATION = 0.05;
   private static final double DEVIATIONS_TO_BE_SAFE = 1.25;
   private static final long STALE_NANOS = 60_000_000_000L;
-  private static final double STALE_WEIGHT = 3;
+  private static final double STALE_WEIGHT = 0.5;
+  private static final double STALE_DECAY = 0.9;
+  private static final double KNOWN_WEIGHT = 3;
 
   private final int cap;
   private final int[] padded;
@@ -58,6 +64,7 @@ final class LatencyModel {
   private final double[] deviation;
   private final double[] weight;
   private final long[] last;
+  private final long[] number;
   private final int[] off;
   private final double[] table;
   private final double[] poolValue;
@@ -71,6 +78,7 @@ final class LatencyModel {
   private boolean hasPrior;
   private double relativeDeviation = UNKNOWN_DEVIATION;
   private int offInARow;
+  private long offSince;
   private double offSum;
   private long samples;
   private int version;
@@ -102,6 +110,7 @@ final class LatencyModel {
     deviation = new double[slots];
     weight = new double[slots];
     last = new long[slots];
+    number = new long[slots];
     off = new int[slots];
     table = new double[slots];
     poolValue = new double[slots];
@@ -159,41 +168,43 @@ final class LatencyModel {
     }
     int i = slot(b);
     double sample = b <= EXACT || samples == 0 ? nanos : nanos * line(size[i]) / line(b);
-    learn(i, sample, trust);
-    last[i] = nowNanos;
     samples++;
-    if (samples <= 64 || (samples & 3) == 0) {
+    boolean turned = learn(i, sample, trust);
+    last[i] = nowNanos;
+    number[i] = samples;
+    if (turned || samples <= 64 || (samples & 3) == 0) {
       decayStale(nowNanos);
       rebuild();
     }
   }
 
-  private void learn(int i, double sample, double trust) {
+  /** True if it changed what is known by more than one sample normally does. */
+  private boolean learn(int i, double sample, double trust) {
     double w = weight[i];
     if (w == 0) {
       restart(i, sample);
-      return;
+      return true;
     }
     double y = sample;
-    if (w >= STALE_WEIGHT) {
+    if (w >= KNOWN_WEIGHT) {
       double edge = mean[i] * Math.max(OFF_LEAST, OFF_DEVIATIONS * deviation[i] / mean[i]);
       if (Math.abs(sample - mean[i]) <= edge) {
         off[i] = 0;
         offInARow = 0;
         offSum = 0;
       } else if (isTheTruth(i, sample)) {
-        return;
+        return true;
       } else {
         y = Math.clamp(sample, mean[i] - edge, mean[i] + edge);
       }
     }
     double gain = trust * Math.max(1 / (w + 1), MIN_GAIN);
-    double error =
-        Math.abs(Math.clamp(sample, mean[i] / FARTHEST, mean[i] * FARTHEST) - mean[i]);
+    double error = Math.abs(Math.clamp(sample, mean[i] / FARTHEST, mean[i] * FARTHEST) - mean[i]);
     deviation[i] += gain * (error - deviation[i]);
     relativeDeviation += MIN_GAIN * (error / mean[i] - relativeDeviation);
     mean[i] += gain * (y - mean[i]);
     weight[i] = Math.min(w + trust, MAX_WEIGHT);
+    return false;
   }
 
   private void restart(int i, double sample) {
@@ -210,6 +221,7 @@ final class LatencyModel {
     if (Integer.signum(offInARow) != side) {
       offInARow = 0;
       offSum = 0;
+      offSince = samples - 1;
     }
     offInARow += side;
     offSum += Math.log(sample / mean[i]);
@@ -231,9 +243,12 @@ final class LatencyModel {
 
   private void scale(double factor) {
     for (int i = 1; i < mean.length; i++) {
-      mean[i] *= factor;
-      deviation[i] *= factor;
-      weight[i] = Math.min(weight[i], STALE_WEIGHT);
+      boolean newSince = weight[i] < KNOWN_WEIGHT && number[i] > offSince;
+      if (!newSince) {
+        mean[i] *= factor;
+        deviation[i] *= factor;
+      }
+      weight[i] = Math.min(weight[i], KNOWN_WEIGHT);
       off[i] = 0;
     }
     priorTau *= factor;
@@ -243,7 +258,7 @@ final class LatencyModel {
   private void decayStale(long nowNanos) {
     for (int i = 1; i < weight.length; i++) {
       if (weight[i] > STALE_WEIGHT && nowNanos - last[i] > STALE_NANOS) {
-        weight[i] = Math.max(STALE_WEIGHT, weight[i] * 0.9);
+        weight[i] = Math.max(STALE_WEIGHT, weight[i] * STALE_DECAY);
       }
     }
   }
@@ -297,7 +312,28 @@ final class LatencyModel {
     }
   }
 
+  /**
+   * The weight of the line against a size's own samples: the noise of one sample over how far sizes
+   * really are from the line, both as variances. Less where a size has many samples.
+   */
+  private double doubt() {
+    double noise = DEVIATION_TO_VARIANCE * relativeDeviation * relativeDeviation;
+    double misfit = 0;
+    int sizes = 0;
+    for (int i = 1; i < size.length; i++) {
+      if (weight[i] >= 2) {
+        double off = mean[i] / line(size[i]) - 1;
+        misfit += off * off - noise / weight[i];
+        sizes++;
+      }
+    }
+    return sizes < 3
+        ? 1
+        : Math.clamp(noise * sizes / Math.max(misfit, 1e-12), LEAST_DOUBT, MOST_DOUBT);
+  }
+
   private void fillRatios() {
+    double doubt = doubt();
     int previous = 0;
     double previousRatio = 1;
     for (int i = 1; i <= size.length; i++) {
@@ -306,8 +342,8 @@ final class LatencyModel {
       }
       double ratio = previousRatio;
       if (i < size.length) {
-        double doubt = 1 / weight[i];
-        ratio = (weight[i] * mean[i] / line(size[i]) + doubt) / (weight[i] + doubt);
+        double own = Math.min(doubt, DOUBT_TIMES_WEIGHT / weight[i]);
+        ratio = (weight[i] * mean[i] / line(size[i]) + own) / (weight[i] + own);
         if (previous == 0) {
           previousRatio = ratio;
         }
@@ -370,7 +406,8 @@ final class LatencyModel {
     double expected = predict(rows);
     int i = Math.min(slot(padded(rows)), table.length - 1);
     double w = weight[i];
-    double spread = (w * deviation[i] + UNSEEN_WEIGHT * relativeDeviation * expected) / (w + UNSEEN_WEIGHT);
+    double spread =
+        (w * deviation[i] + UNSEEN_WEIGHT * relativeDeviation * expected) / (w + UNSEEN_WEIGHT);
     return expected + DEVIATIONS_TO_BE_SAFE * spread;
   }
 

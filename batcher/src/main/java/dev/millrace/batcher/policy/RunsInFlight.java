@@ -1,77 +1,69 @@
 package dev.millrace.batcher.policy;
 
-/** The batches that run now, found again by when they began. Single-threaded. */
+/** The batches that run now, and how many ran beside each. Single-threaded. */
 final class RunsInFlight {
   private final long[] startedNanos;
   private final int[] shape;
   private final int[] rows;
-  private final int[] runningAtStart;
-  private final double[] waitNanos;
-  private final boolean[] foundWork;
+  private final double[] runTimeAtStart;
   private int count;
 
-  /** The run that {@link #end} took out. */
-  private int endedRunning;
+  /** Time of all runs so far, summed: the integral of {@link #count} over time. */
+  private double runTime;
 
-  private double endedWait;
-  private boolean endedFoundWork;
+  private long lastNanos;
+  private double endedAmong = 1;
 
   RunsInFlight(int runners) {
     startedNanos = new long[runners];
     shape = new int[runners];
     rows = new int[runners];
-    runningAtStart = new int[runners];
-    waitNanos = new double[runners];
-    foundWork = new boolean[runners];
+    runTimeAtStart = new double[runners];
   }
 
   int count() {
     return count;
   }
 
-  void start(int batchShape, int batchRows, double wait, boolean found, long nowNanos) {
+  void start(int batchShape, int batchRows, long nowNanos) {
     if (count == startedNanos.length) {
       return;
     }
+    advance(nowNanos);
     startedNanos[count] = nowNanos;
     shape[count] = batchShape;
     rows[count] = batchRows;
-    waitNanos[count] = wait;
-    foundWork[count] = found;
+    runTimeAtStart[count] = runTime;
     count++;
-    runningAtStart[count - 1] = count;
   }
 
   /** Takes out a run; false if it is not known. */
-  boolean end(int batchShape, int batchRows, long started) {
+  boolean end(int batchShape, int batchRows, long started, long nowNanos) {
     for (int i = 0; i < count; i++) {
       if (startedNanos[i] == started && shape[i] == batchShape && rows[i] == batchRows) {
-        endedRunning = runningAtStart[i] + count;
-        endedWait = waitNanos[i];
-        endedFoundWork = foundWork[i];
+        advance(nowNanos);
+        double own = nowNanos - started;
+        endedAmong = own > 0 ? (runTime - runTimeAtStart[i]) / own : 1;
         count--;
         startedNanos[i] = startedNanos[count];
         shape[i] = shape[count];
         rows[i] = rows[count];
-        runningAtStart[i] = runningAtStart[count];
-        waitNanos[i] = waitNanos[count];
-        foundWork[i] = foundWork[count];
+        runTimeAtStart[i] = runTimeAtStart[count];
         return true;
       }
     }
     return false;
   }
 
-  /** Runs when it began plus runs when it ended, itself among both. */
-  int endedRunning() {
-    return endedRunning;
+  private void advance(long nowNanos) {
+    if (nowNanos - lastNanos > 0) {
+      runTime += count * (double) (nowNanos - lastNanos);
+      lastNanos = nowNanos;
+    }
   }
 
-  double endedWait() {
-    return endedWait;
-  }
-
-  boolean endedFoundWork() {
-    return endedFoundWork;
+  /** How many ran while the last run that ended did, on average, itself among them. */
+  double endedAmong() {
+    return endedAmong;
   }
 }

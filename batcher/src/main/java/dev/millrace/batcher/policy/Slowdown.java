@@ -6,9 +6,8 @@ package dev.millrace.batcher.policy;
 final class Slowdown {
   /*
    * s(c) is the time of a run among c, over its time alone. On a device that runs one thing at a time
-   * s(c) = c, on idle cores s(c) = 1. Each run is booked at the mean of the numbers of runs when it
-   * began and when it ended, in half steps; what is known of a number of runs stands for those beside
-   * it until they are seen. Never below 1, and never falling with c.
+   * s(c) = c, on idle cores s(c) = 1. Each run is booked at the number of runs while it lasted, on average, in half steps. Between
+   * those that were seen, and beyond them, s is taken to be a line.
    */
 
   private static final double GAIN = 0.1;
@@ -43,9 +42,22 @@ final class Slowdown {
 
   double ofHalves(int halves) {
     int h = Math.min(halves, ratio.length - 1);
-    while (h > 2 && !seen[h]) {
-      h--;
+    int low = h;
+    while (low > 2 && !seen[low]) {
+      low--;
     }
-    return h <= 2 ? 1 : Math.max(1, ratio[h]);
+    if (low == h) {
+      return h <= 2 ? 1 : Math.max(1, ratio[h]);
+    }
+    int high = h + 1;
+    while (high < ratio.length && !seen[high]) {
+      high++;
+    }
+    double below = low <= 2 ? 1 : Math.max(1, ratio[low]);
+    if (high < ratio.length) {
+      double above = Math.max(below, ratio[high]);
+      return below + (above - below) * (h - low) / (high - low);
+    }
+    return low <= 2 ? 1 : 1 + (below - 1) * (h - 2) / (low - 2);
   }
 }

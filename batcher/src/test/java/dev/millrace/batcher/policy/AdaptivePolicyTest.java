@@ -92,6 +92,22 @@ class AdaptivePolicyTest {
     assertThat(policy.snapshot().standing()).isTrue();
   }
 
+  /** A curve learned wrongly must not keep batches small for ever. */
+  @Test
+  void aStandingQueue_raisesTheBatchSize() {
+    AdaptivePolicy policy = policy(1, b -> 1 + b);
+    long now = START;
+    Run first = (Run) policy.decide(FakeQueue.of(64, now), Trigger.COMPLETION, now);
+    int most = 0;
+    for (int i = 0; i < 40; i++) {
+      now += 10 * MILLI;
+      Run run = (Run) policy.decide(FakeQueue.of(64, now), Trigger.COMPLETION, now);
+      most = Math.max(most, run.rows());
+    }
+    assertThat(first.rows()).isLessThan(16);
+    assertThat(most).isGreaterThan(2 * first.rows());
+  }
+
   @Test
   void aLatencyTarget_capsTheBatch_andGivesUpWhatAStandingQueueMakesLate() {
     AdaptiveConfig config = new AdaptiveConfig(64, 1, List.of(), 20 * MILLI, Long.MAX_VALUE);

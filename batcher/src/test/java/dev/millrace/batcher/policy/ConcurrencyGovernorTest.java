@@ -1,5 +1,6 @@
 package dev.millrace.batcher.policy;
 
+import static dev.millrace.batcher.policy.Curves.CAP;
 import static dev.millrace.batcher.policy.Curves.MILLI;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -7,58 +8,74 @@ import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
 
 class ConcurrencyGovernorTest {
-  private double now;
+  private static final LatencyModel FLAT = Curves.exact(b -> 4 + 0.03 * b);
+  private static final LatencyModel NO_GAIN = Curves.exact(b -> 0.02 + b);
 
-  /** Runs batches of 8 that wait for nothing, each slowed down by those beside it. */
-  private void saturate(ConcurrencyGovernor governor, int batches, IntToDoubleFunction slowdown) {
-    for (int i = 0; i < batches; i++) {
-      int c = governor.limit();
-      double run = MILLI * slowdown.applyAsDouble(c);
-      now += run / c;
-      governor.completed(8, run * 2, c, true, true, MILLI, (long) now);
+  private static Slowdown slowdown(IntToDoubleFunction s) {
+    Slowdown slowdown = new Slowdown(4);
+    for (int halves = 3; halves <= 8; halves++) {
+      for (int i = 0; i < 100; i++) {
+        slowdown.add(halves, s.applyAsDouble(halves), 2);
+      }
     }
+    return slowdown;
   }
 
-  @Test
-  void limit_startsAtTheRunners() {
-    assertThat(new ConcurrencyGovernor(3).limit()).isEqualTo(3);
-    assertThat(new ConcurrencyGovernor(1).limit()).isEqualTo(1);
-  }
-
-  @Test
-  void limit_fallsWhereRunsHinderEachOther() {
+  private static int settled(LatencyModel latency, Slowdown slowdown, double ratePerMilli) {
     ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
-    saturate(governor, 5_000, c -> Math.pow(c, 1.2));
-    assertThat(governor.limit()).isLessThanOrEqualTo(2);
-  }
-
-  @Test
-  void limit_staysWhereRunsDoNot() {
-    ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
-    saturate(governor, 10_000, c -> 1);
-    int full = 0;
-    for (int i = 0; i < 5_000; i++) {
-      saturate(governor, 1, c -> 1);
-      full += governor.limit() == 4 ? 1 : 0;
+    governor.anchored();
+    assertThat(governor.limit()).isEqualTo(4);
+    for (int i = 0; i < 1000; i++) {
+      governor.completed(false, latency, slowdown, ratePerMilli / MILLI, CAP);
     }
-    assertThat(full).isGreaterThan(4_500);
+    return governor.limit();
   }
 
   @Test
-  void limit_risesAgainWhenThatPays() {
-    ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
-    saturate(governor, 5_000, c -> Math.pow(c, 1.5));
-    saturate(governor, 60_000, c -> 1);
-    assertThat(governor.limit()).isGreaterThanOrEqualTo(3);
+  void aSerialDevice_runsOneAtATime() {
+    Slowdown serial = slowdown(halves -> halves);
+    assertThat(settled(FLAT, serial, 5)).isEqualTo(1);
+    assertThat(settled(FLAT, serial, 0.2)).isEqualTo(1);
   }
 
   @Test
-  void limit_isLeftAloneWhileNothingOverlaps() {
+  void independentCores_runAll() {
+    Slowdown none = slowdown(halves -> 2);
+    assertThat(settled(FLAT, none, 20)).isEqualTo(4);
+    assertThat(settled(NO_GAIN, none, 3)).isEqualTo(4);
+  }
+
+  @Test
+  void halfSharedDevices_runFewWhereBatchesAreFree_allWhereTheyAreNot() {
+    Slowdown half = slowdown(halves -> 2 + 0.6 * (halves - 2));
+    assertThat(settled(FLAT, half, 4)).isEqualTo(1);
+    assertThat(settled(NO_GAIN, half, 1.3)).isGreaterThanOrEqualTo(3);
+  }
+
+  @Test
+  void overload_runsWhatServesMost() {
+    Slowdown half = slowdown(halves -> 2 + 0.6 * (halves - 2));
+    assertThat(settled(FLAT, half, 100)).isEqualTo(4);
+  }
+
+  @Test
+  void withoutAnAnchor_eightBatchesRunAlone() {
     ConcurrencyGovernor governor = new ConcurrencyGovernor(4);
-    for (int i = 0; i < 10_000; i++) {
-      now += 10 * MILLI;
-      governor.completed(1, MILLI, 1, false, false, MILLI, (long) now);
-      assertThat(governor.limit()).isEqualTo(4);
+    Slowdown none = new Slowdown(4);
+    int alone = 0;
+    for (int i = 0; i < 500; i++) {
+      boolean single = governor.limit() == 1;
+      alone += single ? 1 : 0;
+      governor.completed(single, FLAT, none, 20.0 / MILLI, CAP);
     }
+    assertThat(alone).isEqualTo(8);
+    assertThat(governor.limit()).isEqualTo(4);
+  }
+
+  @Test
+  void oneRunner_isOne() {
+    ConcurrencyGovernor governor = new ConcurrencyGovernor(1);
+    governor.completed(true, FLAT, new Slowdown(1), 1, CAP);
+    assertThat(governor.limit()).isEqualTo(1);
   }
 }

@@ -16,7 +16,7 @@ class HoldLearnerTest {
 
   /** A decision over 8 rows, after which as many come as {@code rows} says, after {@code after}. */
   private void dispatch(int rows, long after) {
-    holds.open(context, 8, CAP, flat.predict(8), now, log);
+    holds.open(context, 8, CAP, flat.predict(8), 1, now, log);
     for (int i = 0; i < rows; i++) {
       log.add(1, now + after + i * 1000L);
     }
@@ -26,7 +26,7 @@ class HoldLearnerTest {
 
   @Test
   void theOtherCohort_isWorthWaitingFor() {
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 3; i++) {
       dispatch(8, MILLI / 5);
       assertThat(holds.choose(context, flat.predict(1), false)).isZero();
     }
@@ -48,7 +48,7 @@ class HoldLearnerTest {
   void randomArrivals_areNotWaitedForLong() {
     Random random = new Random(5);
     for (int i = 0; i < 200; i++) {
-      holds.open(context, 8, CAP, flat.predict(8), now, log);
+      holds.open(context, 8, CAP, flat.predict(8), 1, now, log);
       long end = now + 5 * MILLI;
       long t = now + gap(random);
       while (t < end) {

@@ -1,13 +1,9 @@
 package dev.millrace.benchmarks.load;
 
-import ai.onnxruntime.OrtEnvironment;
-import io.netty.util.Version;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.LocalDate;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -108,28 +104,11 @@ public final class Report {
   }
 
   private void environment(Path directory) throws IOException {
-    out.printf("# Load run of %s%n%n", LocalDate.now(ZoneOffset.UTC));
-    out.printf(
-        "%s, %d CPUs; %s; Java %s; ONNX Runtime %s; Netty %s.%n",
-        cpuModel(),
-        Runtime.getRuntime().availableProcessors(),
-        System.getProperty("os.name") + " " + System.getProperty("os.version"),
-        System.getProperty("java.version"),
-        OrtEnvironment.getEnvironment().getVersion(),
-        Version.identify().values().iterator().next().artifactVersion());
+    RunEnvironment.print("Load run", out);
     out.printf(
         "%d rounds; in-process engine (callers, threads of one run, batch): %s.%n%n",
         legs.values().iterator().next().size(),
         String.join("; ", Files.readAllLines(directory.resolve("engine-settings"))));
-  }
-
-  private static String cpuModel() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/cpuinfo"))) {
-      if (line.startsWith("model name")) {
-        return line.substring(line.indexOf(':') + 1).strip();
-      }
-    }
-    return System.getProperty("os.arch");
   }
 
   /** What Millrace did, beside what the parts of the same work do alone. */

@@ -1,0 +1,129 @@
+package dev.millrace.batcher;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.api.Deadline;
+import dev.millrace.api.Ticker;
+import dev.millrace.batcher.policy.GreedyPolicy;
+import dev.millrace.testing.TensorLeakExtension;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+@ExtendWith(TensorLeakExtension.class)
+class DeviceArbiterTest {
+  private final AtomicInteger running = new AtomicInteger();
+  private final AtomicInteger mostRunning = new AtomicInteger();
+
+  /** A model whose run takes about so long, and counts with the others. */
+  private TestPredictor model(long millis) {
+    return new TestPredictor(inputs -> {
+      mostRunning.accumulateAndGet(running.incrementAndGet(), Math::max);
+      long end = System.nanoTime() + millis * 1_000_000;
+      for (long left = end - System.nanoTime(); left > 0; left = end - System.nanoTime()) {
+        LockSupport.parkNanos(left);
+      }
+      running.decrementAndGet();
+      return TestPredictor.same(inputs);
+    });
+  }
+
+  private static Batcher start(DeviceArbiter.Share share, TestPredictor... predictors) {
+    return Batcher.of("m", new BatcherConfig(1, 10_000, 1 << 30), new GreedyPolicy())
+        .ticker(Ticker.system())
+        .device(share)
+        .start(List.of(predictors));
+  }
+
+  /** More requests than will be run. */
+  private static List<Reply> load(Batcher batcher) {
+    List<Reply> replies = new ArrayList<>();
+    for (int i = 0; i < 2_000; i++) {
+      replies.add(batcher.submit(Inputs.x(1), List.of(), Deadline.none()));
+    }
+    return replies;
+  }
+
+  private static void giveUp(List<Reply> replies) {
+    for (Reply reply : replies) {
+      if (!reply.cancel(false) && !reply.isCancelled()) {
+        Await.outputs(reply).close();
+      }
+    }
+  }
+
+  private double shareOfFirst(int weight, int otherWeight) {
+    DeviceArbiter device = new DeviceArbiter(1);
+    try (DeviceArbiter.Share fast = device.join(weight, 1);
+        DeviceArbiter.Share slow = device.join(otherWeight, 1);
+        Batcher fastModel = start(fast, model(1));
+        Batcher slowModel = start(slow, model(10))) {
+      List<Reply> replies = load(slowModel);
+      replies.addAll(load(fastModel));
+      long fastBefore = fast.usedNanos();
+      long before = fastBefore + slow.usedNanos();
+      Await.until(() -> fast.usedNanos() + slow.usedNanos() - before > 1_000_000_000);
+      long fastUsed = fast.usedNanos() - fastBefore;
+      double share = (double) fastUsed / (fast.usedNanos() + slow.usedNanos() - before);
+      giveUp(replies);
+      return share;
+    }
+  }
+
+  @Test
+  void models_getTheirSharesOfTheTimeHoweverLongTheyRun() {
+    assertThat(shareOfFirst(1, 1)).isBetween(0.45, 0.55);
+    assertThat(shareOfFirst(3, 1)).isBetween(0.70, 0.80);
+    assertThat(mostRunning).as("one place").hasValue(1);
+  }
+
+  @Test
+  void loneModel_runsAsItLikes() {
+    DeviceArbiter device = new DeviceArbiter(1);
+    TestPredictor one = TestPredictor.gated();
+    TestPredictor two = TestPredictor.gated();
+    try (DeviceArbiter.Share share = device.join(1, 1);
+        Batcher batcher = start(share, one, two)) {
+      List<Reply> replies = new ArrayList<>();
+      replies.add(batcher.submit(Inputs.x(1), List.of(), Deadline.none()));
+      replies.add(batcher.submit(Inputs.x(2), List.of(), Deadline.none()));
+      Await.until(() -> one.batches.size() + two.batches.size() == 2);
+      one.open();
+      two.open();
+      replies.forEach(reply -> Await.outputs(reply).close());
+    }
+  }
+
+  @Test
+  void runsOfManyThreads_takeAsManyPlaces() {
+    DeviceArbiter device = new DeviceArbiter(4);
+    try (DeviceArbiter.Share narrow = device.join(1, 1);
+        DeviceArbiter.Share wide = device.join(1, 16);
+        Batcher narrowModel = start(narrow, model(1), model(1));
+        Batcher wideModel = start(wide, model(1))) {
+      List<Reply> replies = load(narrowModel);
+      replies.addAll(load(wideModel));
+      Await.until(() -> narrow.usedNanos() > 100_000_000 && wide.usedNanos() > 100_000_000);
+      giveUp(replies);
+    }
+    assertThat(mostRunning).hasValueLessThanOrEqualTo(2);
+  }
+
+  @Test
+  void modelThatLeaves_leavesTheDeviceToTheOthers() {
+    DeviceArbiter device = new DeviceArbiter(1);
+    try (DeviceArbiter.Share stays = device.join(1, 1);
+        Batcher batcher = start(stays, TestPredictor.echo())) {
+      try (DeviceArbiter.Share leaves = device.join(1, 1);
+          Batcher other = start(leaves, TestPredictor.echo())) {
+        Await.outputs(other.submit(Inputs.x(1), List.of(), Deadline.none())).close();
+        assertThat(stays.isContended()).isTrue();
+      }
+      assertThat(stays.isContended()).isFalse();
+      Await.outputs(batcher.submit(Inputs.x(1), List.of(), Deadline.none())).close();
+    }
+  }
+}
