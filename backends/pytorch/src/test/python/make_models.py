@@ -187,6 +187,11 @@ class Digits(nn.Module):
         return self.output(torch.relu(self.hidden(pixels / 16)))
 
 
+class Divided(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x // y
+
+
 class Traced(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, scale: Tensor) -> Tensor:
         return ids * mask * scale
@@ -257,7 +262,7 @@ def main() -> None:
     write(MAIN / "datatypes.pt", torch.jit.script(Datatypes()))
     for module in [
         AddSub(), Identity(), Doubled(), Named(), Listed(), Nested(), Transposed(), Scaled(), InPlace(),
-        Keeper(), Strict(), Lookup(), Number(), Complex(), Sparse(), Counted(), Nothing(), Huge(), Big(),
+        Keeper(), Strict(), Lookup(), Number(), Complex(), Sparse(), Counted(), Nothing(), Huge(), Big(), Divided(),
     ]:  # fmt: skip
         write(TEST / f"{type(module).__name__.lower()}.pt", torch.jit.script(module.eval()))
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.bool), torch.ones((), dtype=torch.bfloat16))

@@ -28,8 +28,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>All predictors of a model share one module, so its weights are in memory once; a script that
  * changes its module runs in one of them at a time. A run uses the calling thread and as many more
- * as {@link ModelSource#threads()} says. The engine itself is
- * loaded with the first model.
+ * as {@link ModelSource#threads()} says. The engine itself is loaded with the first model.
  *
  * <p>A script does not say what datatypes and shapes it takes. They are what the configuration
  * declares, else what the script was traced with; of one that was not traced, the metadata list no
@@ -112,7 +111,7 @@ public final class PyTorchBackend implements Backend {
           inputs,
           new ScriptOutputs(settings.outputs(), shared),
           new PyTorchModel.Execution(
-              source.threads(), settings.optimized(), shared, code.isStateful()));
+              source.threads(), settings.optimized(), shared, code.isStateful(), code.divides()));
     } catch (RuntimeException e) {
       scope.close();
       throw e;
@@ -141,13 +140,14 @@ public final class PyTorchBackend implements Backend {
       LOG.info(
           "{}: takes what it was traced with, {}; 'inputs' of the section 'pytorch' can say otherwise",
           source.id(),
-          declared.stream().map(spec -> spec.name() + ' ' + spec.dataType() + spec.shape()).toList());
+          declared.stream()
+              .map(spec -> spec.name() + ' ' + spec.dataType() + spec.shape())
+              .toList());
     }
     try {
       return ScriptInputs.of(file.code().arguments(), declared);
     } catch (InferenceException e) {
-      throw new InferenceException(
-          e.code(), "%s: %s".formatted(source.path(), e.getMessage()), e);
+      throw new InferenceException(e.code(), "%s: %s".formatted(source.path(), e.getMessage()), e);
     }
   }
 

@@ -21,8 +21,10 @@ final class PyTorchModel implements TensorModel {
    * @param optimized whether scripts are rewritten for the shapes that they are run with
    * @param shared whether the engine may read inputs where they are
    * @param exclusive whether one run must end before the next begins
+   * @param divides whether the module may divide whole numbers
    */
-  record Execution(int threads, boolean optimized, boolean shared, boolean exclusive) {}
+  record Execution(
+      int threads, boolean optimized, boolean shared, boolean exclusive, boolean divides) {}
 
   /** A model over a module of {@code scope}, which it takes over. */
   PyTorchModel(

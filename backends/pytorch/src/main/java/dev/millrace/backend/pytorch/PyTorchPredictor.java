@@ -35,6 +35,9 @@ final class PyTorchPredictor implements Predictor {
     try (PyTorchEngine.Scope scope = PyTorchEngine.newScope()) {
       for (; made < order.length; made++) {
         int index = order[made];
+        if (execution.divides()) {
+          PyTorchTensors.requireDivisible(tensors.name(index), tensors.tensor(index));
+        }
         arguments[made] =
             PyTorchTensors.toEngine(
                 tensors.name(index), tensors.tensor(index), execution.shared(), scope);

@@ -86,6 +86,29 @@ final class PyTorchTensors {
     }
   }
 
+  /**
+   * Refuses the least of the whole numbers: divided by -1 it is beyond their range, and the
+   * processor ends the process.
+   */
+  static void requireDivisible(String name, Tensor tensor) {
+    ByteBuffer data = tensor.data();
+    boolean found = false;
+    if (tensor.dataType() == DataType.INT64) {
+      while (data.hasRemaining()) {
+        found |= data.getLong() == Long.MIN_VALUE;
+      }
+    } else if (tensor.dataType() == DataType.INT32) {
+      while (data.hasRemaining()) {
+        found |= data.getInt() == Integer.MIN_VALUE;
+      }
+    }
+    if (found) {
+      throw InferenceException.invalidArgument(
+          "inference input '%s' has the least %s, which cannot be divided by -1; the model divides"
+              .formatted(name, tensor.dataType()));
+    }
+  }
+
   private static void requireKnown(String name, Tensor tensor) {
     if (!DATA_TYPES.contains(tensor.dataType())) {
       throw InferenceException.invalidArgument(

@@ -27,6 +27,9 @@ record ScriptCode(Optional<String> rootClass, Map<String, String> files) {
   private static final Pattern CHANGED_CONTAINER =
       Pattern.compile("\\btorch\\.(?:append|extend|insert|_set_item|update|setdefault)\\(");
 
+  private static final Pattern DIVISION =
+      Pattern.compile("\\btorch\\.(?:div|divide|floor_divide|floordiv|remainder|fmod)_?\\(");
+
   /** A container that belongs to a module, in the lines that declare its attributes. */
   private static final Pattern CONTAINER_ATTRIBUTE =
       Pattern.compile("(?m)^ {2}\\w+ : (?:List|Dict)\\[");
@@ -47,13 +50,18 @@ record ScriptCode(Optional<String> rootClass, Map<String, String> files) {
   }
 
   /**
-   * Whether running the script may change its module, so that only one thread may at a time. Tensors
-   * written in place do not count: they stay where they are.
+   * Whether running the script may change its module, so that only one thread may at a time.
+   * Tensors written in place do not count: they stay where they are.
    */
   boolean isStateful() {
     return files.isEmpty()
         || has(CHANGED_ATTRIBUTE)
         || (has(CHANGED_CONTAINER) && has(CONTAINER_ATTRIBUTE));
+  }
+
+  /** Whether the script may divide whole numbers. */
+  boolean divides() {
+    return files.isEmpty() || has(DIVISION);
   }
 
   private boolean has(Pattern pattern) {

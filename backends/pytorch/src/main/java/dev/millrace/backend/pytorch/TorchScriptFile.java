@@ -120,8 +120,8 @@ record TorchScriptFile(ScriptCode code, List<TensorSpec> traced) {
     return new TorchScriptFile(script, traced(archive, entries.get("traced_inputs.pkl"), script));
   }
 
-  private static List<TensorSpec> traced(
-      ZipFile archive, @Nullable ZipEntry entry, ScriptCode code) throws IOException {
+  private static List<TensorSpec> traced(ZipFile archive, @Nullable ZipEntry entry, ScriptCode code)
+      throws IOException {
     Optional<List<Argument>> arguments = code.arguments();
     if (entry == null || arguments.isEmpty()) {
       return List.of();

@@ -32,7 +32,16 @@ class PickleTest {
   @Test
   void bytesThatAreNoPickle_areNothing() {
     for (String bytes :
-        List.of("", ".", "t.", "K", "h\u0001.", "X\u00ff\u00ff\u00ff\u007fa.", "\u00ff.", "K\u0001e.", "cos")) {
+        List.of(
+            "",
+            ".",
+            "t.",
+            "K",
+            "h\u0001.",
+            "X\u00ff\u00ff\u00ff\u007fa.",
+            "\u00ff.",
+            "K\u0001e.",
+            "cos")) {
       assertThat(read(bytes)).as(bytes).isEmpty();
     }
     Random random = new Random(3);

@@ -213,6 +213,38 @@ class PyTorchPredictorTest {
   }
 
   @Test
+  void quotientBeyondTheRange_neverReachesTheProcessor() {
+    try (PyTorchFixture torch = PyTorchFixture.of("divided")) {
+      assertInvalid(
+          () ->
+              torch.predict(
+                  TensorMap.of(
+                      "x", Tensor.copyOf(Shape.of(1), Long.MIN_VALUE),
+                      "y", Tensor.copyOf(Shape.of(1), -1L))),
+          "inference input 'x' has the least INT64");
+      assertInvalid(
+          () ->
+              torch.predict(
+                  TensorMap.of(
+                      "x", Tensor.copyOf(Shape.of(1), Integer.MIN_VALUE),
+                      "y", Tensor.copyOf(Shape.of(1), -1))),
+          "inference input 'x' has the least INT32");
+      assertInvalid(
+          () ->
+              torch.predict(
+                  TensorMap.of(
+                      "x", Tensor.copyOf(Shape.of(1), 5L), "y", Tensor.copyOf(Shape.of(1), 0L))),
+          "ZeroDivisionError");
+      try (TensorMap outputs =
+          torch.predict(
+              TensorMap.of(
+                  "x", Tensor.copyOf(Shape.of(1), 7L), "y", Tensor.copyOf(Shape.of(1), -1L)))) {
+        assertThat(outputs.tensor(0).toLongs()).containsExactly(-7);
+      }
+    }
+  }
+
+  @Test
   void names_areChecked() {
     try (PyTorchFixture torch = PyTorchFixture.of("addsub")) {
       assertInvalid(
@@ -334,12 +366,11 @@ class PyTorchPredictorTest {
       for (int i = 0; i < 4; i++) {
         int offset = i * 1000;
         results.add(
-            threads.submit(
-                () -> {
-                  try (Predictor predictor = torch.model.newPredictor()) {
-                    action.accept(predictor, offset);
-                  }
-                }));
+            threads.submit(() -> {
+              try (Predictor predictor = torch.model.newPredictor()) {
+                action.accept(predictor, offset);
+              }
+            }));
       }
       for (Future<?> result : results) {
         result.get();
