@@ -20,7 +20,7 @@ class PickleTest {
     assertThat(read("J\u00ff\u00ff\u00ff\u00ff.")).contains(-1L);
     assertThat(read("\u008a\u0002\u0000\u0080.")).contains(-32768L);
     assertThat(read("\u008a\u0000.")).contains(0L);
-    assertThat(read("G\u003f\u00f0\u0000\u0000\u0000\u0000\u0000\u0000.")).contains(1.0);
+    assertThat(read("G?\u00f0\u0000\u0000\u0000\u0000\u0000\u0000.")).contains(1.0);
     assertThat(read("X\u0002\u0000\u0000\u0000hi.")).contains("hi");
     assertThat(read("](K\u0001K\u0002e.")).contains(List.of(1L, 2L));
     assertThat(read("}(K\u0001\u0088u.")).contains(Map.of(1L, true));
