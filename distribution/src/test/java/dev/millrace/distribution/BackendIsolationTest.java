@@ -84,6 +84,20 @@ class BackendIsolationTest {
     }
   }
 
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void pytorch_runsFromTheUnpackedLibraries() throws IOException {
+    assertThat(Files.readString(Path.of("/proc/self/maps"))).doesNotContain("libtorch");
+    try (TensorModel digits = load("pytorch", EXAMPLES.resolve("digits/model.pt"))) {
+      assertThat(Files.readString(Path.of("/proc/self/maps")))
+          .contains(BACKENDS.resolve("pytorch") + "/");
+      TensorMap inputs = TensorMap.of("pixels", Tensor.copyOf(Shape.of(2, 64), new float[128]));
+      try (TensorMap outputs = run(digits, inputs)) {
+        assertThat(outputs.tensor(0).shape()).isEqualTo(Shape.of(2, 10));
+      }
+    }
+  }
+
   private TensorModel load(String name, Path model) {
     return (TensorModel)
         backend(name)
