@@ -29,6 +29,8 @@ final class ModelEntry {
 
   private volatile ModelVersions versions = ModelVersions.NONE;
 
+  private volatile VersionLabels labels = VersionLabels.NONE;
+
   /** The versions that the server must serve to be ready. */
   private volatile Set<String> required = Set.of();
 
@@ -47,6 +49,24 @@ final class ModelEntry {
 
   ModelVersions versions() {
     return versions;
+  }
+
+  /** From now on these names stand for versions, and no others. */
+  void label(VersionLabels names) {
+    labels = names;
+  }
+
+  /**
+   * The version that a label stands for.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if there is no such label
+   */
+  ModelId labelled(String label) {
+    String version = labels.versions().get(label);
+    if (version == null) {
+      throw InferenceException.invalidArgument("Unrecognized servable version label: " + label);
+    }
+    return new ModelId(name, version);
   }
 
   /** The server is ready only while these serve; the empty version stands for any. */
@@ -114,6 +134,7 @@ final class ModelEntry {
    */
   synchronized CompletableFuture<Void> unload() {
     required = Set.of();
+    labels = VersionLabels.NONE;
     List<LoadedModel> before = versions.serving();
     Map<String, Slot> changes = new LinkedHashMap<>();
     for (LoadedModel model : before) {
@@ -136,7 +157,7 @@ final class ModelEntry {
     String version = model.id().version();
     Slot slot = versions.slot(version);
     if (slot != null && slot.state() == ModelState.UNLOADING && slot.model() == model) {
-      change(Map.of(version, Slot.unavailable("unloaded")));
+      change(Map.of(version, Slot.unavailable(ModelStatus.UNLOADED)));
     }
   }
 

@@ -10,6 +10,7 @@ import java.util.Optional;
  *
  * @param backend {@code backend}: name of the engine; default: the first that recognises the files
  * @param versionPolicy {@code version-policy}; default: the newest version
+ * @param versionLabels {@code version-labels}: names for versions; default: none
  * @param maxBatchSize {@code max-batch-size}: most rows that the model is given at once, 0 to never
  *     merge requests; default: what the model declares, or {@value #DEFAULT_MAX_BATCH_SIZE} if it
  *     is batchable without a bound
@@ -32,6 +33,7 @@ import java.util.Optional;
 public record ModelOptions(
     Optional<String> backend,
     Optional<VersionPolicy> versionPolicy,
+    Optional<VersionLabels> versionLabels,
     Optional<Integer> maxBatchSize,
     Optional<Integer> instances,
     Optional<Integer> threads,
@@ -64,6 +66,7 @@ public record ModelOptions(
     return new ModelOptions(
         settings.string("backend"),
         VersionPolicy.read(settings, "version-policy"),
+        VersionLabels.read(settings, "version-labels"),
         settings.integer("max-batch-size", 0, 1 << 20),
         settings.integer("instances", 1, 1024),
         settings.integer("threads", 1, 1024),
@@ -86,6 +89,7 @@ public record ModelOptions(
     return new ModelOptions(
         backend.or(lower::backend),
         versionPolicy.or(lower::versionPolicy),
+        versionLabels.or(lower::versionLabels),
         maxBatchSize.or(lower::maxBatchSize),
         instances.or(lower::instances),
         threads.or(lower::threads),

@@ -195,6 +195,8 @@ public final class ModelRegistry {
 
   private void loadVersions(ModelEntry entry, FoundModel.Loadable model, LoadListener progress) {
     boolean isServing = !entry.versions().serving().isEmpty();
+    entry.label(
+        model.options().over(model.config().options()).versionLabels().orElse(VersionLabels.NONE));
     entry.loading(versionsOf(model));
     List<LoadedModel> loaded = new ArrayList<>();
     InferenceException failure = null;
@@ -295,6 +297,25 @@ public final class ModelRegistry {
       index.addAll(entry.statuses());
     }
     return index;
+  }
+
+  /**
+   * The versions of one model, oldest first.
+   *
+   * @throws InferenceException NOT_FOUND if there is no such model
+   */
+  public List<ModelStatus> statuses(String name) {
+    return known(ModelId.latest(name)).statuses();
+  }
+
+  /**
+   * The version that a label stands for; whether it serves is another question.
+   *
+   * @throws InferenceException NOT_FOUND if there is no such model, INVALID_ARGUMENT if it has no
+   *     such label
+   */
+  public ModelId labelled(String name, String label) {
+    return known(ModelId.latest(name)).labelled(label);
   }
 
   /**

@@ -257,9 +257,11 @@ final class ModelRepository {
     ModelConfig config = model.config();
     if (!path.equals(model.path())) {
       ModelConfig own = ModelConfig.in(path, backends);
-      if (own.name().isPresent() || own.options().versionPolicy().isPresent()) {
+      if (own.name().isPresent()
+          || own.options().versionPolicy().isPresent()
+          || own.options().versionLabels().isPresent()) {
         throw InferenceException.invalidArgument(
-            "%s: name and version-policy belong in the %s of the model, not of a version"
+            "%s: name, version-policy and version-labels belong in the %s of the model, not of a version"
                 .formatted(own.source(), ModelConfig.FILE_NAME));
       }
       config = own.over(config);

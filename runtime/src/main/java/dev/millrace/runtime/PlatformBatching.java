@@ -37,7 +37,7 @@ final class PlatformBatching {
    * its {@code default_timeout_microseconds}, where time-outs are rejected, {@code timeout}; 0 says
    * nothing of either. {@code preferred_batch_size} asks for batches of exactly these sizes where
    * they can be had, which only pays where the engine was made for them; it does not forbid others,
-   * XX
+   * so it is not {@code batch-sizes}, and is accepted and not heeded.
    *
    * @throws dev.millrace.api.InferenceException INVALID_ARGUMENT if a value does not do, or asks
    *     for what is not there

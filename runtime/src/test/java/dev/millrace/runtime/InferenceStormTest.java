@@ -164,9 +164,12 @@ class InferenceStormTest {
   }
 
   private static boolean isSurprise(Throwable failure) {
-    return switch (InferenceException.of(failure).code()) {
+    InferenceException answer = InferenceException.of(failure);
+    return switch (answer.code()) {
       case INVALID_ARGUMENT, CANCELLED, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED -> false;
-      case NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE, UNIMPLEMENTED, INTERNAL -> true;
+      // A request that cannot be in time is told when to come back, unlike one for no model.
+      case UNAVAILABLE -> answer.retryAfter().isEmpty();
+      case NOT_FOUND, FAILED_PRECONDITION, UNIMPLEMENTED, INTERNAL -> true;
     };
   }
 }

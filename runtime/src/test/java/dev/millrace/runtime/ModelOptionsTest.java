@@ -115,6 +115,24 @@ class ModelOptionsTest {
   }
 
   @Test
+  void versionLabels_areAMap_orAText() {
+    VersionLabels labels = new VersionLabels(Map.of("stable", "3", "canary", "4"));
+    assertThat(labels(Map.of("stable", 3, "canary", "04"))).isEqualTo(labels);
+    assertThat(labels("stable=3, canary = 4")).isEqualTo(labels);
+    assertThat(labels(labels.toString())).isEqualTo(labels);
+    for (Object bad :
+        List.of("stable", "=3", "a=x", "a=1,a=2", Map.of("a/b", 1), Map.of("a", "1.0"), 3)) {
+      assertThatThrownBy(() -> labels(bad))
+          .hasMessageContaining(
+              "version-labels: expected labels and versions, as in stable=3,canary=4");
+    }
+  }
+
+  private static VersionLabels labels(Object value) {
+    return options(Map.of("version-labels", value)).versionLabels().orElseThrow();
+  }
+
+  @Test
   void overrides_takeTritonsKeys_andRefuseUnknownOnes() {
     ModelOptions options =
         LoadOverrides.read(

@@ -119,6 +119,34 @@ class ModelRegistryTest {
   }
 
   @Test
+  void labels_standForVersions_untilTheModelIsLoadedWithOthers() throws IOException {
+    Trees.write(root, "m/1/a.fake", "1");
+    Trees.write(root, "m/2/a.fake", "2");
+    Trees.write(root, "m/model.yaml", "version-policy: all\nversion-labels: {stable: 01}\n");
+    ModelRegistry models = loaded(root.resolve("m")).models();
+    assertThat(models.labelled("m", "stable")).isEqualTo(new ModelId("m", "1"));
+    assertThat(models.statuses("m"))
+        .containsExactly(
+            new ModelStatus("m", "1", ModelState.READY, ""),
+            new ModelStatus("m", "2", ModelState.READY, ""));
+    assertRefused(
+        () -> models.labelled("m", "canary"),
+        ErrorCode.INVALID_ARGUMENT,
+        "Unrecognized servable version label: canary");
+    assertRefused(
+        () -> models.statuses("x"),
+        ErrorCode.NOT_FOUND,
+        "Request for unknown model: 'x' is not found");
+
+    models.load("m", Map.of("version-labels", Map.of("canary", 2))).join();
+    assertThat(models.labelled("m", "canary")).isEqualTo(new ModelId("m", "2"));
+    assertRefused(
+        () -> models.labelled("m", "stable"),
+        ErrorCode.INVALID_ARGUMENT,
+        "Unrecognized servable version label: stable");
+  }
+
+  @Test
   void unknownModelsAndVersions_haveTheTextsThatClientsLookFor() throws IOException {
     Trees.write(root, "m/a.fake", "1");
     ModelServer server = loaded(root.resolve("m"));

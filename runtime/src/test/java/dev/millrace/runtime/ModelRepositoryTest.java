@@ -218,7 +218,7 @@ class ModelRepositoryTest {
     Path yaml = Trees.write(root, "m/1/model.yaml", "name: x");
     FoundModel.Loadable model = single(root.resolve("m"));
     assertThatThrownBy(() -> repository().plan(model, model.versions().getFirst()))
-        .hasMessageStartingWith(yaml + ": name and version-policy belong in the model.yaml");
+        .hasMessageStartingWith(yaml + ": name, version-policy and version-labels belong in");
   }
 
   @Test

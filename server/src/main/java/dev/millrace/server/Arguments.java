@@ -12,8 +12,8 @@ import java.util.Set;
  *
  * <ul>
  *   <li>{@code --http_port} is {@code --http-port}, and {@code --model_dir} is {@code --model};
- *   <li>the flags of its batcher, {@code --max-batchsize} and {@code --max-latency} in milliseconds,
- *       are {@code --max-batch-size} and {@code --max-queue-delay};
+ *   <li>the flags of its batcher, {@code --max-batchsize} and {@code --max-latency} in
+ *       milliseconds, are {@code --max-batch-size} and {@code --max-queue-delay};
  *   <li>a flag of KServe's that has no meaning here is left out with a warning;
  *   <li>an empty value, or {@code <no value>} as its templates write for what is not there, is as
  *       good as no flag.
@@ -39,9 +39,12 @@ record Arguments(List<String> list, List<String> warnings) {
   /** Flags that others spell otherwise. */
   private static final Map<String, String> ALIASES =
       Map.of(
-          "--model-dir", "--model",
-          "--max-batchsize", "--max-batch-size",
-          MAX_LATENCY, "--max-queue-delay");
+          "--model-dir",
+          "--model",
+          "--max-batchsize",
+          "--max-batch-size",
+          MAX_LATENCY,
+          "--max-queue-delay");
 
   Arguments {
     list = List.copyOf(list);

@@ -77,6 +77,7 @@ final class ConfigurationReader {
         new ModelOptions(
             configuration.find(ServerSettings.BACKEND),
             configuration.find(ServerSettings.VERSION_POLICY),
+            configuration.find(ServerSettings.VERSION_LABELS),
             configuration.find(ServerSettings.MAX_BATCH_SIZE),
             configuration.find(ServerSettings.INSTANCES),
             configuration.find(ServerSettings.THREADS),

@@ -116,8 +116,7 @@ final class Environment {
     }
     get("XDG_CACHE_HOME")
         .map(directory -> new PlatformDefault("XDG_CACHE_HOME", directory + "/millrace"))
-        .or(() ->
-            get("HOME").map(home -> new PlatformDefault("HOME", home + "/.cache/millrace")))
+        .or(() -> get("HOME").map(home -> new PlatformDefault("HOME", home + "/.cache/millrace")))
         .ifPresent(cache -> defaults.put(ServerSettings.CALIBRATION_CACHE, cache));
     if (get("KUBERNETES_SERVICE_HOST").isPresent() && get("K_REVISION").isEmpty()) {
       defaults.put(

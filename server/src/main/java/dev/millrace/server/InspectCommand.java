@@ -32,8 +32,7 @@ final class InspectCommand {
   InspectCommand(RuntimeConfig config, int httpPort, List<Backend> backends, PrintStream out) {
     ModelOptions once =
         ModelOptions.read(
-                Settings.of(
-                    "inspect", Map.of("instances", 1, "threads", 1, "warm-up", false)))
+                Settings.of("inspect", Map.of("instances", 1, "threads", 1, "warm-up", false)))
             .over(config.options());
     this.config = config.withOptions(once);
     this.httpPort = httpPort;

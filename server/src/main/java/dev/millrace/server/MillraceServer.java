@@ -10,6 +10,9 @@ import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.v1.ModelService;
+import dev.millrace.server.v1.PredictionService;
+import dev.millrace.server.v1.V1Routes;
 import dev.millrace.server.v2.V2Routes;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
@@ -66,13 +69,22 @@ public final class MillraceServer implements AutoCloseable {
               config.http(),
               List.of(
                   new ServerRoutes(meters),
+                  new V1Routes(models),
                   new V2Routes(models, config.name(), Version.text()),
                   new BatchingRoutes(models.models())),
               meters,
               workers);
       GrpcServer grpc =
           GrpcServer.start(
-              models, config.name(), Version.text(), Ticker.system(), config.grpc(), loops);
+              models,
+              config.name(),
+              Version.text(),
+              Ticker.system(),
+              config.grpc(),
+              loops,
+              List.of(
+                  new PredictionService(models, Ticker.system()),
+                  new ModelService(models.models())));
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
       closeParts();

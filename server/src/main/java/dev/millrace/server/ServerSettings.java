@@ -5,6 +5,7 @@ import dev.millrace.runtime.BatchingOptions.Policy;
 import dev.millrace.runtime.DeviceChoice;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.runtime.VersionLabels;
 import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.server.Setting.Group;
 import dev.millrace.server.grpc.GrpcConfig;
@@ -185,6 +186,13 @@ final class ServerSettings {
           ValueType.versionPolicy(),
           "latest",
           "Which versions are served.");
+  static final Setting<VersionLabels> VERSION_LABELS =
+      open(
+          "version-labels",
+          Group.MODEL,
+          ValueType.versionLabels(),
+          "none",
+          "Names for versions, by which clients of TF Serving's protocols can ask for them.");
   static final Setting<Boolean> WARM_UP =
       open(
           "warm-up",

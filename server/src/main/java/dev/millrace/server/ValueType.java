@@ -3,6 +3,7 @@ package dev.millrace.server;
 import dev.millrace.api.Settings;
 import dev.millrace.runtime.BatchingOptions;
 import dev.millrace.runtime.DeviceChoice;
+import dev.millrace.runtime.VersionLabels;
 import dev.millrace.runtime.VersionPolicy;
 import java.time.Duration;
 import java.util.Arrays;
@@ -178,6 +179,15 @@ record ValueType<T>(
               case VersionPolicy.All() -> "all";
               case VersionPolicy.Specific(List<String> versions) -> String.join(",", versions);
             });
+  }
+
+  /** Names for versions. */
+  static ValueType<VersionLabels> versionLabels() {
+    return new ValueType<>(
+        "labels",
+        "labels and versions, as in stable=3,canary=4",
+        VersionLabels::read,
+        VersionLabels::toString);
   }
 
   private static Object parts(String text) {

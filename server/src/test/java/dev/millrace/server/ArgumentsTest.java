@@ -7,7 +7,8 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class ArgumentsTest {
-  private static final Set<String> FLAGS = Set.of("--http-port", "--model-name", "--model", "--max-batch-size", "--max-queue-delay");
+  private static final Set<String> FLAGS =
+      Set.of("--http-port", "--model-name", "--model", "--max-batch-size", "--max-queue-delay");
 
   private static Arguments of(String... raw) {
     return Arguments.of(List.of(raw), FLAGS);

@@ -280,8 +280,7 @@ class ConfigurationTest {
     assertThat(calibrationCache(Map.of(), List.of())).isEmpty();
   }
 
-  private static Optional<Path> calibrationCache(
-      Map<String, String> variables, List<String> flag) {
+  private static Optional<Path> calibrationCache(Map<String, String> variables, List<String> flag) {
     Map<String, Object> flags = new HashMap<>(Map.of("model", List.of("m")));
     flag.forEach(value -> flags.put("calibration-cache", value));
     return new ConfigurationReader(resolve(flags, variables)).runtime().calibrationCache();

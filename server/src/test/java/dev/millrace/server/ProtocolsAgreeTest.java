@@ -9,6 +9,11 @@ import dev.millrace.proto.inference.InferTensorContents;
 import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.proto.inference.ModelInferResponse;
+import dev.millrace.proto.tensorflow.TensorProto;
+import dev.millrace.proto.tensorflow.TensorShapeProto;
+import dev.millrace.proto.tfserving.ModelSpec;
+import dev.millrace.proto.tfserving.PredictRequest;
+import dev.millrace.proto.tfserving.PredictionServiceGrpc;
 import dev.millrace.runtime.Backends;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.OnnxModels;
@@ -39,7 +44,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * One request in each of its forms, against an ONNX model that returns what it gets: V2 JSON, V2
- * binary, gRPC typed, gRPC raw. Both answers of REST, JSON and binary, are looked at.
+ * binary, gRPC typed, gRPC raw, V1 rows and columns, TF Serving's tensors typed and as bytes. Both
+ * answers of V2's REST, JSON and binary, are looked at.
  */
 @ExtendWith({TensorLeakExtension.class, NettyLeakExtension.class})
 class ProtocolsAgreeTest {
@@ -214,6 +220,119 @@ class ProtocolsAgreeTest {
     // What was written is read as what it was written from.
     Values again = new Values(values.raw, fromJson, values.typed);
     assertThat(binaryOutput(post(type, jsonRequest(type, again, true)))).isEqualTo(values.raw);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DataType.class,
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"FP16", "BF16"})
+  void v1_givesTheTensorThatV2Gives(DataType type) throws Exception {
+    Values values = Values.of(type);
+    String rows = nested(values.json);
+
+    String columns = v1(type, "{\"inputs\":%s}".formatted(rows), "outputs");
+    assertThat(v1(type, "{\"inputs\":{\"INPUT0\":%s}}".formatted(rows), "outputs"))
+        .isEqualTo(columns);
+    assertThat(v1(type, "{\"instances\":%s}".formatted(rows), "predictions")).isEqualTo(columns);
+
+    String flat = columns.replace("],[", ",").replace("[[", "[").replace("]]", "]");
+    assertThat(flat).isEqualTo(data(post(type, jsonRequest(type, values, false))));
+    Values again = new Values(values.raw, flat, values.typed);
+    assertThat(binaryOutput(post(type, jsonRequest(type, again, true)))).isEqualTo(values.raw);
+  }
+
+  /** Two rows of three instead of six in a row. */
+  private static String nested(String json) {
+    String[] elements = json.substring(1, json.length() - 1).split(",", -1);
+    return "[[%s,%s,%s],[%s,%s,%s]]".formatted((Object[]) elements);
+  }
+
+  private static String v1(DataType type, String request, String member) throws Exception {
+    HttpRequest predict =
+        HttpRequest.newBuilder(
+                URI.create(
+                    "http://localhost:%d/v1/models/%s:predict"
+                        .formatted(server.port(), name(type))))
+            .version(HttpClient.Version.HTTP_1_1)
+            .POST(BodyPublishers.ofString(request))
+            .build();
+    HttpResponse<byte[]> response = HTTP.send(predict, BodyHandlers.ofByteArray());
+    String text = text(response);
+    assertThat(response.statusCode()).as(text).isEqualTo(200);
+    assertThat(text).startsWith("{\"" + member + "\":");
+    return text.substring(member.length() + 4, text.length() - 1);
+  }
+
+  @ParameterizedTest
+  @EnumSource(DataType.class)
+  void tensorFlowServing_givesTheTensorThatV2Gives(DataType type) {
+    Values values = Values.of(type);
+    TensorProto typed = tensorProto(type, values);
+
+    assertThat(tensorFlowServing(type, typed)).isEqualTo(typed);
+    if (type != DataType.BYTES) {
+      TensorProto content =
+          TensorProto.newBuilder()
+              .setDtype(typed.getDtype())
+              .setTensorShape(typed.getTensorShape())
+              .setTensorContent(ByteString.copyFrom(values.raw))
+              .build();
+      assertThat(tensorFlowServing(type, content)).isEqualTo(typed);
+    }
+  }
+
+  private static TensorProto tensorFlowServing(DataType type, TensorProto input) {
+    PredictRequest request =
+        PredictRequest.newBuilder()
+            .setModelSpec(ModelSpec.newBuilder().setName(name(type)))
+            .putInputs("INPUT0", input)
+            .build();
+    return PredictionServiceGrpc.newBlockingStub(channel)
+        .predict(request)
+        .getOutputsOrThrow("OUTPUT0");
+  }
+
+  private static TensorProto tensorProto(DataType type, Values values) {
+    TensorProto.Builder tensor = TensorProto.newBuilder();
+    tensor.setTensorShape(
+        TensorShapeProto.newBuilder()
+            .addDim(TensorShapeProto.Dim.newBuilder().setSize(2))
+            .addDim(TensorShapeProto.Dim.newBuilder().setSize(3)));
+    InferTensorContents contents = values.typed;
+    tensor
+        .addAllBoolVal(contents.getBoolContentsList())
+        .addAllInt64Val(contents.getInt64ContentsList())
+        .addAllUint64Val(contents.getUint64ContentsList())
+        .addAllFloatVal(contents.getFp32ContentsList())
+        .addAllDoubleVal(contents.getFp64ContentsList())
+        .addAllStringVal(contents.getBytesContentsList())
+        .addAllIntVal(contents.getIntContentsList());
+    if (type == DataType.UINT32) {
+      tensor.addAllUint32Val(contents.getUintContentsList());
+    } else {
+      tensor.addAllIntVal(contents.getUintContentsList());
+    }
+    if (type == DataType.FP16 || type == DataType.BF16) {
+      ByteBuffer raw = ByteBuffer.wrap(values.raw).order(ByteOrder.LITTLE_ENDIAN);
+      while (raw.hasRemaining()) {
+        tensor.addHalfVal(Short.toUnsignedInt(raw.getShort()));
+      }
+    }
+    return tensor.setDtype(tensorFlowType(type)).build();
+  }
+
+  private static dev.millrace.proto.tensorflow.DataType tensorFlowType(DataType type) {
+    return dev.millrace.proto.tensorflow.DataType.valueOf(
+        switch (type) {
+          case FP16 -> "DT_HALF";
+          case BF16 -> "DT_BFLOAT16";
+          case FP32 -> "DT_FLOAT";
+          case FP64 -> "DT_DOUBLE";
+          case BYTES -> "DT_STRING";
+          case BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64 ->
+              "DT_" + type.name();
+        });
   }
 
   @SuppressWarnings("ArrayRecordComponent") // never compared

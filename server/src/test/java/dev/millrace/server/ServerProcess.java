@@ -39,8 +39,7 @@ final class ServerProcess implements AutoCloseable {
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
     command.add(TestMain.class.getName());
-    command.addAll(
-        List.of("serve", "--http-port=0", "--grpc-port=0", "--calibration-cache=none"));
+    command.addAll(List.of("serve", "--http-port=0", "--grpc-port=0", "--calibration-cache=none"));
     command.addAll(List.of(arguments));
     return new ServerProcess(new ProcessBuilder(command).redirectErrorStream(true).start());
   }

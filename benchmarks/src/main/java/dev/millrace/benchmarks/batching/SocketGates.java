@@ -222,7 +222,8 @@ public final class SocketGates {
           try (KnownServer server =
               KnownServer.start(
                   new Model("slow", curve(20_000, 1_000)), new Model("fast", curve(2_000, 100)))) {
-            Load load = Load.ClosedLoop.of(16);
+            // More than two batches of each, so that both have requests all the time.
+            Load load = Load.ClosedLoop.of(160);
             LoadWindow window = LoadWindow.ofSeconds(0.5, 2 * seconds);
             long slowBefore = server.model("slow").deviceNanos();
             long fastBefore = server.model("fast").deviceNanos();

@@ -9,9 +9,9 @@ import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelRegistry;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.JsonWriter;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
+import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 import java.util.Map;
@@ -20,8 +20,8 @@ import java.util.TreeMap;
 
 /**
  * Shows what the batcher of a model has learned, in JSON: how long batches take by their size, how
- * requests arrive, what holding back would bring. Times are in microseconds. {@code docs/batching.md}
- * explains every key.
+ * requests arrive, what holding back would bring. Times are in microseconds. {@code
+ * docs/batching.md} explains every key.
  */
 public final class BatchingRoutes implements Routes {
   private static final String MODEL = "/admin/models/{model}";

@@ -11,7 +11,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The status of each {@link ErrorCode}, and how a failed call is ended. */
-final class GrpcErrors {
+public final class GrpcErrors {
   private static final Logger log = LoggerFactory.getLogger(GrpcErrors.class);
 
   /** Milliseconds after which gRPC's own retries shall try again. */
@@ -35,7 +35,7 @@ final class GrpcErrors {
   }
 
   /** Ends a call with the status of {@code failure}. */
-  static void fail(StreamObserver<?> call, Throwable failure) {
+  public static void fail(StreamObserver<?> call, Throwable failure) {
     InferenceException reason = InferenceException.of(failure);
     if (reason.code() == ErrorCode.INTERNAL) {
       log.error("a gRPC call failed", reason);

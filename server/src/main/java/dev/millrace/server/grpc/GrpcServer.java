@@ -1,7 +1,6 @@
 package dev.millrace.server.grpc;
 
 import dev.millrace.api.Ticker;
-import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Http2Server;
@@ -16,6 +15,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -39,8 +39,12 @@ public final class GrpcServer implements Http2Server {
       String version,
       Ticker ticker,
       GrpcConfig config,
-      EventLoops loops) {
-    health = new HealthService(Set.of("", GRPCInferenceServiceGrpc.SERVICE_NAME), models::isReady);
+      EventLoops loops,
+      List<BindableService> others) {
+    List<BindableService> services = new ArrayList<>(others);
+    services.add(new InferenceService(models, name, version, ticker));
+    health = new HealthService(names(services), models::isReady);
+    services.add(health);
     NettyServerBuilder builder =
         connections
             .newServerBuilder()
@@ -56,8 +60,6 @@ public final class GrpcServer implements Http2Server {
             .maxConcurrentCallsPerConnection(config.maxCallsPerConnection())
             // Far above what cancelling clients do, far below what an attack needs.
             .maxRstFramesPerWindow(10_000, 10);
-    List<BindableService> services =
-        new ArrayList<>(List.of(new InferenceService(models, name, version, ticker), health));
     if (config.reflection()) {
       services.add(ProtoReflectionServiceV1.newInstance());
       services.add(oldReflection());
@@ -75,6 +77,13 @@ public final class GrpcServer implements Http2Server {
                 TimeUnit.NANOSECONDS);
   }
 
+  /** What clients may ask the health of; the empty name stands for the whole server. */
+  private static Set<String> names(List<BindableService> services) {
+    Set<String> names = new HashSet<>(Set.of(""));
+    services.forEach(service -> names.add(service.bindService().getServiceDescriptor().getName()));
+    return names;
+  }
+
   @SuppressWarnings("deprecation") // older clients know v1alpha only
   private static BindableService oldReflection() {
     return ProtoReflectionService.newInstance();
@@ -87,6 +96,7 @@ public final class GrpcServer implements Http2Server {
    * @param version its own version
    * @param ticker the one that {@code models} measures deadlines with
    * @param loops for timers
+   * @param others services of other protocols beside V2's
    */
   public static GrpcServer start(
       ModelServer models,
@@ -94,8 +104,9 @@ public final class GrpcServer implements Http2Server {
       String version,
       Ticker ticker,
       GrpcConfig config,
-      EventLoops loops) {
-    GrpcServer grpc = new GrpcServer(models, name, version, ticker, config, loops);
+      EventLoops loops,
+      List<BindableService> others) {
+    GrpcServer grpc = new GrpcServer(models, name, version, ticker, config, loops, others);
     try {
       grpc.server.start();
     } catch (IOException e) {

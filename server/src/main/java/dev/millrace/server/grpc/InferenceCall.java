@@ -1,19 +1,27 @@
 package dev.millrace.server.grpc;
 
+import dev.millrace.api.Deadline;
 import dev.millrace.api.InferenceResponse;
-import dev.millrace.proto.inference.ModelInferResponse;
+import dev.millrace.api.Ticker;
 import dev.millrace.server.transport.EventLoops;
+import io.grpc.Context;
 import io.grpc.stub.ServerCallStreamObserver;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** One inference that a client waits for. Made on the connection's event loop, which answers it. */
-final class InferenceCall implements BiConsumer<InferenceResponse, Throwable>, Runnable {
-  private final ServerCallStreamObserver<ModelInferResponse> call;
-  private final boolean typed;
+/**
+ * One inference that a client waits for. Made on the connection's event loop, which answers it.
+ *
+ * @param <M> the message that it is answered with
+ */
+public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Throwable>, Runnable {
+  private final ServerCallStreamObserver<M> call;
+  private final Function<InferenceResponse, M> writer;
   private final Executor eventLoop = EventLoops.current();
   private @Nullable InferenceResponse response;
   private @Nullable Throwable failure;
@@ -21,17 +29,29 @@ final class InferenceCall implements BiConsumer<InferenceResponse, Throwable>, R
   /**
    * An inference.
    *
-   * @param typed whether the client has sent typed contents
+   * @param writer makes the message of a response, which it may refer to the memory of
    */
-  InferenceCall(ServerCallStreamObserver<ModelInferResponse> call, boolean typed) {
+  public InferenceCall(ServerCallStreamObserver<M> call, Function<InferenceResponse, M> writer) {
     this.call = call;
-    this.typed = typed;
+    this.writer = writer;
+  }
+
+  /**
+   * The deadline of the call under way.
+   *
+   * @param ticker the one that the server measures deadlines with
+   */
+  public static Deadline deadline(Ticker ticker) {
+    io.grpc.Deadline deadline = Context.current().getDeadline();
+    return deadline == null
+        ? Deadline.none()
+        : new Deadline(ticker.nanos() + deadline.timeRemaining(TimeUnit.NANOSECONDS));
   }
 
   /**
    * Answers the call with what comes of {@code future}, or cancels that when the client is gone.
    */
-  void await(CompletableFuture<InferenceResponse> future) {
+  public void await(CompletableFuture<InferenceResponse> future) {
     call.setOnCancelHandler(() -> future.cancel(false));
     var _ = future.whenComplete(this);
   }
@@ -61,7 +81,7 @@ final class InferenceCall implements BiConsumer<InferenceResponse, Throwable>, R
         GrpcErrors.fail(call, failure == null ? new IllegalStateException("no answer") : failure);
         return;
       }
-      call.onNext(GrpcResponseWriter.write(answer, typed));
+      call.onNext(writer.apply(answer));
       call.onCompleted();
     } catch (RuntimeException e) {
       GrpcErrors.fail(call, e);

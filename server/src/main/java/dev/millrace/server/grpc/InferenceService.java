@@ -1,6 +1,5 @@
 package dev.millrace.server.grpc;
 
-import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
@@ -33,13 +32,9 @@ import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.v2.LoadParameters;
 import dev.millrace.server.v2.V2Routes;
-import io.grpc.Context;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 
 /**
  * {@code inference.GRPCInferenceService}. Called on event loops: nothing here blocks. What this
@@ -68,35 +63,32 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void modelInfer(ModelInferRequest request, StreamObserver<ModelInferResponse> call) {
     boolean typed = request.getRawInputContentsCount() == 0;
-    InferenceCall answer =
-        new InferenceCall((ServerCallStreamObserver<ModelInferResponse>) call, typed);
+    InferenceCall<ModelInferResponse> answer =
+        new InferenceCall<>(
+            (ServerCallStreamObserver<ModelInferResponse>) call,
+            response -> GrpcResponseWriter.write(response, typed));
     try {
-      answer.await(server.infer(GrpcRequestReader.read(request, deadline())));
+      answer.await(server.infer(GrpcRequestReader.read(request, InferenceCall.deadline(ticker))));
     } catch (InferenceException e) {
       GrpcErrors.fail(call, e);
     }
   }
 
-  private Deadline deadline() {
-    io.grpc.Deadline deadline = Context.current().getDeadline();
-    return deadline == null
-        ? Deadline.none()
-        : new Deadline(ticker.nanos() + deadline.timeRemaining(TimeUnit.NANOSECONDS));
-  }
-
   @Override
   public void serverLive(ServerLiveRequest request, StreamObserver<ServerLiveResponse> call) {
-    answer(call, () -> ServerLiveResponse.newBuilder().setLive(server.isLive()).build());
+    GrpcAnswers.answer(
+        call, () -> ServerLiveResponse.newBuilder().setLive(server.isLive()).build());
   }
 
   @Override
   public void serverReady(ServerReadyRequest request, StreamObserver<ServerReadyResponse> call) {
-    answer(call, () -> ServerReadyResponse.newBuilder().setReady(server.isReady()).build());
+    GrpcAnswers.answer(
+        call, () -> ServerReadyResponse.newBuilder().setReady(server.isReady()).build());
   }
 
   @Override
   public void modelReady(ModelReadyRequest request, StreamObserver<ModelReadyResponse> call) {
-    answer(
+    GrpcAnswers.answer(
         call,
         () ->
             ModelReadyResponse.newBuilder()
@@ -108,7 +100,7 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void serverMetadata(
       ServerMetadataRequest request, StreamObserver<ServerMetadataResponse> call) {
-    answer(
+    GrpcAnswers.answer(
         call,
         () ->
             ServerMetadataResponse.newBuilder()
@@ -121,7 +113,7 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void modelMetadata(
       ModelMetadataRequest request, StreamObserver<ModelMetadataResponse> call) {
-    answer(
+    GrpcAnswers.answer(
         call,
         () ->
             metadata(
@@ -152,7 +144,7 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void repositoryIndex(
       RepositoryIndexRequest request, StreamObserver<RepositoryIndexResponse> call) {
-    answer(
+    GrpcAnswers.answer(
         call,
         () -> {
           requireNoRepository(request.getRepositoryName());
@@ -186,7 +178,7 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void repositoryModelLoad(
       RepositoryModelLoadRequest request, StreamObserver<RepositoryModelLoadResponse> call) {
-    answerLater(
+    GrpcAnswers.answerLater(
         call,
         () -> {
           String model = model(request.getRepositoryName(), request.getModelName());
@@ -205,7 +197,7 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   @Override
   public void repositoryModelUnload(
       RepositoryModelUnloadRequest request, StreamObserver<RepositoryModelUnloadResponse> call) {
-    answerLater(
+    GrpcAnswers.answerLater(
         call,
         () -> {
           String model = model(request.getRepositoryName(), request.getModelName());
@@ -228,37 +220,5 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
       throw InferenceException.invalidArgument("model_name is missing");
     }
     return repository;
-  }
-
-  private static <T> void answer(StreamObserver<T> call, Supplier<T> response) {
-    T message;
-    try {
-      message = response.get();
-    } catch (RuntimeException e) {
-      GrpcErrors.fail(call, e);
-      return;
-    }
-    call.onNext(message);
-    call.onCompleted();
-  }
-
-  private static <T> void answerLater(
-      StreamObserver<T> call, Supplier<CompletableFuture<T>> response) {
-    CompletableFuture<T> future;
-    try {
-      future = response.get();
-    } catch (RuntimeException e) {
-      GrpcErrors.fail(call, e);
-      return;
-    }
-    var _ =
-        future.whenComplete((message, failure) -> {
-          if (failure != null) {
-            GrpcErrors.fail(call, failure);
-          } else {
-            call.onNext(message);
-            call.onCompleted();
-          }
-        });
   }
 }

@@ -1,5 +1,6 @@
 package dev.millrace.server.http;
 
+import dev.millrace.server.json.JsonWriter;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufOutputStream;

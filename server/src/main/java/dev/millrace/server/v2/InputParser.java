@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
+import dev.millrace.server.json.JsonSource;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
@@ -76,7 +77,7 @@ final class InputParser {
       }
     }
     if (parser.currentToken() != JsonToken.END_OBJECT) {
-      throw JsonSource.malformed("the object does not end", source.length());
+      throw JsonValues.malformed("the object does not end", source.length());
     }
   }
 

@@ -6,7 +6,8 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.PooledBuffer;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
-import java.math.BigInteger;
+import dev.millrace.server.json.ElementBuffer;
+import dev.millrace.server.json.JsonNumbers;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
@@ -76,14 +77,14 @@ final class JsonTensorReader {
   }
 
   private Tensor readTexts() {
-    TextBuffer texts = new TextBuffer(count * 20);
+    ElementBuffer texts = new ElementBuffer(DataType.BYTES, count * 20);
     try {
       for (JsonToken token = nextElement(); token != null; token = nextElement()) {
         if (token != JsonToken.VALUE_STRING) {
           throw wrongType("string");
         }
         boolean paired =
-            texts.add(
+            texts.addText(
                 parser.getStringCharacters(), parser.getStringOffset(), parser.getStringLength());
         if (!paired) {
           throw bad("a string holds half of a surrogate pair");
@@ -110,7 +111,7 @@ final class JsonTensorReader {
       } else if (token == JsonToken.START_ARRAY) {
         depth++;
       } else if (token == null) {
-        throw JsonSource.malformed("the array does not end", -1);
+        throw JsonValues.malformed("the array does not end", -1);
       } else if (index == count) {
         throw InferenceException.invalidArgument(
             "Unable to parse 'data': Shape does not match true shape of 'data' field (input '%s': expected %d elements, got more)"
@@ -129,97 +130,39 @@ final class JsonTensorReader {
   }
 
   private void put(ByteBuffer values, JsonToken token) {
-    int at = (int) (index - 1);
-    switch (dataType) {
-      case BOOL -> values.put(at, (byte) (bool(token) ? 1 : 0));
-      case INT8 -> values.put(at, (byte) integer(token, Byte.MIN_VALUE, Byte.MAX_VALUE));
-      case UINT8 -> values.put(at, (byte) integer(token, 0, 0xFF));
-      case INT16 ->
-          values.putShort(at * 2, (short) integer(token, Short.MIN_VALUE, Short.MAX_VALUE));
-      case UINT16 -> values.putShort(at * 2, (short) integer(token, 0, 0xFFFF));
-      case INT32 ->
-          values.putInt(at * 4, (int) integer(token, Integer.MIN_VALUE, Integer.MAX_VALUE));
-      case UINT32 -> values.putInt(at * 4, (int) integer(token, 0, 0xFFFF_FFFFL));
-      case INT64 -> values.putLong(at * 8, integer(token, Long.MIN_VALUE, Long.MAX_VALUE));
-      case UINT64 -> values.putLong(at * 8, unsigned(token));
-      case FP32 -> values.putFloat(at * 4, float32(token));
-      case FP64 -> values.putDouble(at * 8, float64(token));
-      case FP16, BF16, BYTES -> throw new IllegalStateException("not a JSON number: " + dataType);
+    int at = (int) (index - 1) * dataType.byteSize();
+    if (token == JsonToken.VALUE_NULL && isNullable()) {
+      putNaN(values, at);
+      return;
+    }
+    switch (JsonNumbers.put(parser, token, dataType, values, at)) {
+      case FITS -> {}
+      case WRONG_TYPE -> throw wrongType(expected());
+      case OUT_OF_RANGE -> throw outOfRange();
     }
   }
 
-  private boolean bool(JsonToken token) {
-    if (token == JsonToken.VALUE_TRUE) {
-      return true;
-    }
-    if (token == JsonToken.VALUE_FALSE) {
-      return false;
-    }
-    throw wrongType("boolean");
+  /** Whether null stands for NaN. */
+  private boolean isNullable() {
+    return dataType == DataType.FP32 || dataType == DataType.FP64;
   }
 
-  private long integer(JsonToken token, long min, long max) {
-    requireInteger(token, min == 0 ? "unsigned-integer" : "signed-integer");
-    if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-      throw outOfRange();
-    }
-    long value = parser.getLongValue();
-    if (value < min || value > max) {
-      throw outOfRange();
-    }
-    return value;
-  }
-
-  private long unsigned(JsonToken token) {
-    requireInteger(token, "unsigned-integer");
-    if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-      BigInteger value = parser.getBigIntegerValue();
-      if (value.signum() < 0 || value.bitLength() > 64) {
-        throw outOfRange();
-      }
-      return value.longValue();
-    }
-    long value = parser.getLongValue();
-    if (value < 0) {
-      throw outOfRange();
-    }
-    return value;
-  }
-
-  private void requireInteger(JsonToken token, String expected) {
-    if (token != JsonToken.VALUE_NUMBER_INT) {
-      throw wrongType(expected);
+  private void putNaN(ByteBuffer values, int at) {
+    if (dataType == DataType.FP32) {
+      values.putFloat(at, Float.NaN);
+    } else {
+      values.putDouble(at, Double.NaN);
     }
   }
 
-  private float float32(JsonToken token) {
-    if (token == JsonToken.VALUE_NULL) {
-      return Float.NaN;
-    }
-    requireNumber(token);
-    float value = parser.getFloatValue();
-    if (Float.isInfinite(value) && !parser.isNaN()) {
-      throw outOfRange();
-    }
-    return value;
-  }
-
-  private double float64(JsonToken token) {
-    if (token == JsonToken.VALUE_NULL) {
-      return Double.NaN;
-    }
-    requireNumber(token);
-    double value = parser.getDoubleValue();
-    if (Double.isInfinite(value) && !parser.isNaN()) {
-      throw outOfRange();
-    }
-    return value;
-  }
-
-  private void requireNumber(JsonToken token) {
-    if (token != JsonToken.VALUE_NUMBER_FLOAT && token != JsonToken.VALUE_NUMBER_INT) {
-      throw wrongType("number");
-    }
+  private String expected() {
+    return switch (dataType) {
+      case BOOL -> "boolean";
+      case UINT8, UINT16, UINT32, UINT64 -> "unsigned-integer";
+      case INT8, INT16, INT32, INT64 -> "signed-integer";
+      case FP16, BF16, FP32, FP64 -> "number";
+      case BYTES -> "string";
+    };
   }
 
   private InferenceException wrongType(String expected) {

@@ -2,7 +2,9 @@ package dev.millrace.server.v2;
 
 import dev.millrace.api.DataType;
 import dev.millrace.api.InferenceException;
+import dev.millrace.server.json.JsonSource;
 import java.math.BigInteger;
+import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
@@ -11,6 +13,19 @@ final class JsonValues {
   private static final DataType[] DATA_TYPES = DataType.values();
 
   private JsonValues() {}
+
+  /** What a client is told of a text that is not JSON. */
+  static InferenceException malformed(JacksonException e) {
+    return JsonSource.isTooDeep(e)
+        ? InferenceException.invalidArgument(JsonSource.problem(e))
+        : malformed(JsonSource.problem(e), JsonSource.offset(e));
+  }
+
+  /** As {@link #malformed(JacksonException)}; {@code at} is negative if unknown. */
+  static InferenceException malformed(String what, long at) {
+    return InferenceException.invalidArgument(
+        "failed to parse the request JSON buffer: " + what + (at < 0 ? "" : " at " + at));
+  }
 
   static String string(JsonParser parser, String member, JsonToken token) {
     require(token == JsonToken.VALUE_STRING, member, "string");

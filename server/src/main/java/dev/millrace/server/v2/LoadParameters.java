@@ -2,6 +2,7 @@ package dev.millrace.server.v2;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.server.json.JsonSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

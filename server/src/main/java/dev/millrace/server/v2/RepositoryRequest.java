@@ -1,6 +1,7 @@
 package dev.millrace.server.v2;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.server.json.JsonSource;
 import io.netty.buffer.ByteBuf;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -25,13 +26,13 @@ record RepositoryRequest(boolean ready, Map<String, Object> parameters) {
     try (JsonParser parser = JsonSource.of(body, body.readableBytes()).parser()) {
       return parse(parser);
     } catch (JacksonException e) {
-      throw JsonSource.malformed(e);
+      throw JsonValues.malformed(e);
     }
   }
 
   private static RepositoryRequest parse(JsonParser parser) {
     if (parser.nextToken() != JsonToken.START_OBJECT) {
-      throw JsonSource.malformed("expected an object", 0);
+      throw JsonValues.malformed("expected an object", 0);
     }
     boolean ready = false;
     Map<String, Object> parameters = new LinkedHashMap<>();

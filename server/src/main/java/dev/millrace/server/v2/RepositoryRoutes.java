@@ -7,9 +7,9 @@ import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.http.Answer;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.JsonWriter;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
+import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 

@@ -7,6 +7,7 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
+import dev.millrace.server.json.JsonSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -46,7 +47,7 @@ final class RequestParser implements AutoCloseable {
       throw InferenceException.invalidArgument(
           "failed to parse the request JSON buffer: " + e.getOriginalMessage());
     } catch (JacksonException e) {
-      throw JsonSource.malformed(e);
+      throw JsonValues.malformed(e);
     }
     binary.requireEnd();
     OutputEncoding encoding =
@@ -62,7 +63,7 @@ final class RequestParser implements AutoCloseable {
 
   private void parseRequest() {
     if (parser.nextToken() != JsonToken.START_OBJECT) {
-      throw JsonSource.malformed("expected an object", 0);
+      throw JsonValues.malformed("expected an object", 0);
     }
     boolean inputsSeen = false;
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
@@ -80,7 +81,7 @@ final class RequestParser implements AutoCloseable {
     }
     requireObjectEnd();
     if (parser.nextToken() != null) {
-      throw JsonSource.malformed(
+      throw JsonValues.malformed(
           "there is more behind the object", parser.currentTokenLocation().getByteOffset());
     }
     if (!inputsSeen) {
@@ -90,7 +91,7 @@ final class RequestParser implements AutoCloseable {
 
   private void requireObjectEnd() {
     if (parser.currentToken() != JsonToken.END_OBJECT) {
-      throw JsonSource.malformed("the object does not end", source.length());
+      throw JsonValues.malformed("the object does not end", source.length());
     }
   }
 

@@ -7,7 +7,8 @@ import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
-import dev.millrace.server.http.JsonWriter;
+import dev.millrace.server.json.JsonNumbers;
+import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import java.nio.ByteBuffer;
 
@@ -85,65 +86,11 @@ public final class V2ResponseWriter {
 
   private static void data(JsonWriter json, String name, Tensor tensor) {
     ByteBuffer data = tensor.data();
-    int end = data.limit();
     switch (tensor.dataType()) {
-      case BOOL -> {
-        for (int i = 0; i < end; i++) {
-          json.bool(data.get(i) != 0);
-        }
-      }
-      case INT8 -> {
-        for (int i = 0; i < end; i++) {
-          json.number(data.get(i));
-        }
-      }
-      case UINT8 -> {
-        for (int i = 0; i < end; i++) {
-          json.number(Byte.toUnsignedInt(data.get(i)));
-        }
-      }
-      case INT16 -> {
-        for (int i = 0; i < end; i += 2) {
-          json.number(data.getShort(i));
-        }
-      }
-      case UINT16 -> {
-        for (int i = 0; i < end; i += 2) {
-          json.number(Short.toUnsignedInt(data.getShort(i)));
-        }
-      }
-      case INT32 -> {
-        for (int i = 0; i < end; i += 4) {
-          json.number(data.getInt(i));
-        }
-      }
-      case UINT32 -> {
-        for (int i = 0; i < end; i += 4) {
-          json.number(Integer.toUnsignedLong(data.getInt(i)));
-        }
-      }
-      case INT64 -> {
-        for (int i = 0; i < end; i += 8) {
-          json.number(data.getLong(i));
-        }
-      }
-      case UINT64 -> {
-        for (int i = 0; i < end; i += 8) {
-          json.unsigned(data.getLong(i));
-        }
-      }
-      case FP32 -> {
-        for (int i = 0; i < end; i += 4) {
-          json.number(data.getFloat(i));
-        }
-      }
-      case FP64 -> {
-        for (int i = 0; i < end; i += 8) {
-          json.number(data.getDouble(i));
-        }
-      }
       case BYTES -> texts(json, name, data);
       case FP16, BF16 -> throw notJson(name, tensor.dataType());
+      case BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP32, FP64 ->
+          JsonNumbers.write(json, tensor.dataType(), data, 0, data.limit());
     }
   }
 
@@ -173,24 +120,9 @@ public final class V2ResponseWriter {
     for (int i = 0; i < outputs.size(); i++) {
       size += 96;
       if (!encoding.isBinary(outputs.name(i))) {
-        size += jsonSize(outputs.tensor(i));
+        size += JsonNumbers.estimate(outputs.tensor(i));
       }
     }
     return (int) Math.min(1 << 28, size);
-  }
-
-  private static long jsonSize(Tensor tensor) {
-    int perElement =
-        switch (tensor.dataType()) {
-          case BOOL -> 6;
-          case INT8, UINT8 -> 4;
-          case INT16, UINT16, FP16, BF16 -> 6;
-          case INT32, UINT32 -> 8;
-          case INT64, UINT64 -> 10;
-          case FP32 -> 14;
-          case FP64 -> 20;
-          case BYTES -> 0;
-        };
-    return perElement == 0 ? tensor.byteSize() : perElement * tensor.elementCount();
   }
 }

@@ -1,4 +1,4 @@
-package dev.millrace.server.http;
+package dev.millrace.server.json;
 
 import java.nio.ByteBuffer;
 

@@ -1,4 +1,4 @@
-package dev.millrace.server.http;
+package dev.millrace.server.json;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -125,5 +125,24 @@ class JsonWriterTest {
       boolean valid = java.util.Arrays.equals(new String(bytes, UTF_8).getBytes(UTF_8), bytes);
       assertThat(json.utf8(ByteBuffer.wrap(bytes), 0, bytes.length)).isEqualTo(valid);
     }
+  }
+
+  @Test
+  void base64_isTheStandardOne() {
+    Random random = new Random(5);
+    StringBuilder expected = new StringBuilder("[");
+    json.beginArray();
+    for (int size = 0; size < 40; size++) {
+      byte[] bytes = new byte[size];
+      random.nextBytes(bytes);
+      json.base64(ByteBuffer.wrap(bytes), 0, size);
+      expected
+          .append(size == 0 ? "" : ",")
+          .append('"')
+          .append(java.util.Base64.getEncoder().encodeToString(bytes))
+          .append('"');
+    }
+    json.endArray();
+    assertThat(text()).isEqualTo(expected.append(']').toString());
   }
 }

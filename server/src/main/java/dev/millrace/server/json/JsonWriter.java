@@ -1,4 +1,4 @@
-package dev.millrace.server.http;
+package dev.millrace.server.json;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
@@ -23,6 +23,8 @@ public final class JsonWriter {
       };
 
   private static final byte[] HEX = "0123456789abcdef".getBytes(US_ASCII);
+  private static final byte[] BASE64 =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".getBytes(US_ASCII);
   private static final byte[] MIN_LONG = Long.toString(Long.MIN_VALUE).getBytes(US_ASCII);
 
   /** Longest text of a number or an escape that is written without asking for room. */
@@ -174,6 +176,50 @@ public final class JsonWriter {
     reserve(1);
     pending[length++] = '"';
     return true;
+  }
+
+  /** Whether these bytes are UTF-8, so that {@link #utf8} can write them. */
+  public static boolean isUtf8(ByteBuffer text, int start, int size) {
+    int end = start + size;
+    for (int i = start; i < end; ) {
+      int width = text.get(i) >= 0 ? 1 : Utf8.width(text, i, end);
+      if (width == 0) {
+        return false;
+      }
+      i += width;
+    }
+    return true;
+  }
+
+  /** Bytes as a text in Base64 (RFC 4648), with padding. */
+  public JsonWriter base64(ByteBuffer bytes, int start, int size) {
+    separate();
+    pending[length++] = '"';
+    int end = start + size;
+    for (int i = start; i < end; i += 3) {
+      reserve(LONGEST);
+      int left = Math.min(3, end - i);
+      int group = (bytes.get(i) & 0xFF) << 16;
+      group |= left > 1 ? (bytes.get(i + 1) & 0xFF) << 8 : 0;
+      group |= left > 2 ? bytes.get(i + 2) & 0xFF : 0;
+      pending[length++] = BASE64[group >> 18];
+      pending[length++] = BASE64[group >> 12 & 0x3F];
+      pending[length++] = left > 1 ? BASE64[group >> 6 & 0x3F] : (byte) '=';
+      pending[length++] = left > 2 ? BASE64[group & 0x3F] : (byte) '=';
+    }
+    reserve(1);
+    pending[length++] = '"';
+    return this;
+  }
+
+  /** A value that is JSON already. */
+  public JsonWriter raw(ByteBuffer value, int start, int size) {
+    separate();
+    for (int i = start; i < start + size; i++) {
+      reserve(1);
+      pending[length++] = value.get(i);
+    }
+    return this;
   }
 
   private void ascii(byte c) {

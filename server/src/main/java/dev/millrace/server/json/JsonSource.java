@@ -1,10 +1,10 @@
-package dev.millrace.server.v2;
+package dev.millrace.server.json;
 
-import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufInputStream;
 import io.netty.util.concurrent.FastThreadLocal;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -16,9 +16,9 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.core.json.JsonReadFeature;
 
 /** A JSON text in a buffer, which can be parsed from any place in it. */
-final class JsonSource {
+public final class JsonSource {
   /** Deepest nesting of arrays and objects. */
-  static final int MAX_DEPTH = 100;
+  public static final int MAX_DEPTH = 100;
 
   /** Largest text that is copied to the heap, where parsing is fastest. */
   private static final int COPIED = 64 << 10;
@@ -59,7 +59,7 @@ final class JsonSource {
    * The first {@code length} readable bytes of {@code buffer}. One per thread at a time: it may use
    * memory of the thread.
    */
-  static JsonSource of(ByteBuf buffer, int length) {
+  public static JsonSource of(ByteBuf buffer, int length) {
     if (buffer.hasArray()) {
       return new JsonSource(
           buffer, length, buffer.array(), buffer.arrayOffset() + buffer.readerIndex());
@@ -73,21 +73,22 @@ final class JsonSource {
   }
 
   /** A parser of a short text. */
-  static JsonParser of(String text) {
+  public static JsonParser of(String text) {
     return JSON.createParser(ObjectReadContext.empty(), text);
   }
 
-  int length() {
+  /** Bytes of the text. */
+  public int length() {
     return length;
   }
 
   /** A parser of the whole text. */
-  JsonParser parser() {
+  public JsonParser parser() {
     return parser(0, length);
   }
 
   /** A parser of the bytes from {@code start} to {@code end}. */
-  JsonParser parser(int start, int end) {
+  public JsonParser parser(int start, int end) {
     if (array != null) {
       return JSON.createParser(ObjectReadContext.empty(), array, offset + start, end - start);
     }
@@ -96,19 +97,34 @@ final class JsonSource {
     return JSON.createParser(ObjectReadContext.empty(), text);
   }
 
-  /** What a client is told of a text that is not JSON. */
-  static InferenceException malformed(JacksonException e) {
-    if (e instanceof StreamConstraintsException && e.getOriginalMessage().contains("depth")) {
-      return InferenceException.invalidArgument(
-          "JSON nesting depth exceeds maximum allowed limit (%d)".formatted(MAX_DEPTH));
+  /** Copies the bytes from {@code start} on to {@code out}, as many as that has room for. */
+  public void copy(int start, ByteBuffer out) {
+    if (array != null) {
+      out.put(array, offset + start, out.remaining());
+    } else {
+      buffer.getBytes(buffer.readerIndex() + start, out);
     }
-    long at = e.getLocation() == null ? -1 : e.getLocation().getByteOffset();
-    return malformed(e.getOriginalMessage(), at);
   }
 
-  /** As {@link #malformed(JacksonException)}; {@code at} is negative if unknown. */
-  static InferenceException malformed(String what, long at) {
-    return InferenceException.invalidArgument(
-        "failed to parse the request JSON buffer: " + what + (at < 0 ? "" : " at " + at));
+  /**
+   * What is wrong with a text that is not JSON, for people; where, {@link #offset} says.
+   *
+   * @param failure what a parser of this class threw
+   */
+  public static String problem(JacksonException failure) {
+    return isTooDeep(failure)
+        ? "JSON nesting depth exceeds maximum allowed limit (%d)".formatted(MAX_DEPTH)
+        : failure.getOriginalMessage();
+  }
+
+  /** How many bytes into the text that is; negative if unknown. */
+  public static long offset(JacksonException failure) {
+    return failure.getLocation() == null ? -1 : failure.getLocation().getByteOffset();
+  }
+
+  /** Whether it is not the text that is at fault, but that it is nested too deeply. */
+  public static boolean isTooDeep(JacksonException failure) {
+    return failure instanceof StreamConstraintsException
+        && failure.getOriginalMessage().contains("depth");
   }
 }

@@ -1,0 +1,167 @@
+package dev.millrace.server.v1;
+
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.runtime.ModelServer;
+import dev.millrace.runtime.ModelState;
+import dev.millrace.runtime.ModelStatus;
+import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.Router;
+import dev.millrace.server.http.Routes;
+import dev.millrace.server.v2.RequestLimits;
+import io.netty.buffer.ByteBuf;
+import io.netty.handler.codec.http.HttpMethod;
+import java.util.List;
+
+/**
+ * The paths under {@code /v1/models}, which are KServe's and TF Serving's at the same time.
+ *
+ * <p>Where the two differ: a list of models and the state of one are answered with the members of
+ * both; the texts of errors are TF Serving's.
+ */
+public final class V1Routes implements Routes {
+  /** A client's name for a request; given back. */
+  private static final String REQUEST_ID = "X-Request-Id";
+
+  private static final String MODEL = "/v1/models/{model}";
+  private static final String VERSION = MODEL + "/versions/{version}";
+  private static final String LABEL = MODEL + "/labels/{label}";
+
+  private final ModelServer server;
+  private final ServedModels models;
+  private final StatusWriter writer = new StatusWriter(System.currentTimeMillis() / 1000);
+
+  /** Routes to the models of {@code server}. */
+  public V1Routes(ModelServer server) {
+    this.server = server;
+    this.models = new ServedModels(server.models());
+  }
+
+  /** Tells which model a path is of. */
+  private interface Named {
+    ModelId id(HttpExchange exchange);
+  }
+
+  /** Answers for a model. */
+  private interface ModelHandler {
+    void handle(HttpExchange exchange, ModelId model);
+  }
+
+  @Override
+  public void addTo(Router router) {
+    router.add(HttpMethod.GET, "/v1/models", this::list);
+    router.add(HttpMethod.GET, MODEL, this::status);
+    add(router, HttpMethod.GET, "/metadata", this::metadata);
+    add(router, HttpMethod.POST, ":predict", this::predict);
+    add(router, HttpMethod.POST, ":classify", this::classify);
+    add(router, HttpMethod.POST, ":regress", this::regress);
+    add(router, HttpMethod.POST, ":explain", V1Routes::explain);
+    router.add(HttpMethod.GET, VERSION, exchange -> versions(exchange, versioned(exchange)));
+    router.add(HttpMethod.GET, LABEL, exchange -> versions(exchange, labelled(exchange)));
+  }
+
+  private void add(Router router, HttpMethod method, String suffix, ModelHandler handler) {
+    add(router, method, MODEL + suffix, V1Routes::latest, handler);
+    add(router, method, VERSION + suffix, V1Routes::versioned, handler);
+    add(router, method, LABEL + suffix, this::labelled, handler);
+  }
+
+  private static void add(
+      Router router, HttpMethod method, String path, Named named, ModelHandler handler) {
+    router.add(method, path, exchange -> handler.handle(exchange, named.id(exchange)));
+  }
+
+  private static ModelId latest(HttpExchange exchange) {
+    return ModelId.latest(exchange.variable("model"));
+  }
+
+  private static ModelId versioned(HttpExchange exchange) {
+    String version = exchange.variable("version");
+    if (!version.chars().allMatch(c -> c >= '0' && c <= '9')) {
+      throw InferenceException.invalidArgument(
+          "Malformed request: the version '%s' is not a number"
+              .formatted(V1Errors.shortened(version)));
+    }
+    return new ModelId(exchange.variable("model"), version.replaceFirst("^0+(?=.)", ""));
+  }
+
+  private ModelId labelled(HttpExchange exchange) {
+    return models.labelled(exchange.variable("model"), exchange.variable("label"));
+  }
+
+  private void predict(HttpExchange exchange, ModelId model) {
+    String id = requestId(exchange);
+    PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
+    exchange.await(
+        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers())),
+        new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
+  }
+
+  private void classify(HttpExchange exchange, ModelId model) {
+    exchange.await(
+        server.infer(examples(exchange, model)),
+        new ResponseAnswer(ResultsWriter::classifications));
+  }
+
+  private void regress(HttpExchange exchange, ModelId model) {
+    exchange.await(
+        server.infer(examples(exchange, model)), new ResponseAnswer(ResultsWriter::regressions));
+  }
+
+  private InferenceRequest examples(HttpExchange exchange, ModelId model) {
+    return RequestHeaders.addTo(
+        ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
+        exchange.headers());
+  }
+
+  private static void explain(HttpExchange exchange, ModelId model) {
+    throw new InferenceException(
+        ErrorCode.UNIMPLEMENTED,
+        "Model with name %s does not support explain".formatted(model.name()));
+  }
+
+  /** The client's name for the request, which goes back with the answer; empty if it has none. */
+  private static String requestId(HttpExchange exchange) {
+    String id = exchange.headers().get(REQUEST_ID);
+    if (id == null) {
+      return "";
+    }
+    RequestLimits.checkId(id);
+    exchange.header(REQUEST_ID, id);
+    return id;
+  }
+
+  private void list(HttpExchange exchange) {
+    List<String> names = models.names();
+    ByteBuf body = exchange.newBody(256);
+    writer.models(names, body);
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  /** Says where a model is; 503 if nothing of it serves, as KServe's clients and probes expect. */
+  private void status(HttpExchange exchange) {
+    String name = exchange.variable("model");
+    List<ModelStatus> versions = models.statuses(ModelId.latest(name));
+    boolean ready = versions.stream().anyMatch(status -> status.state() == ModelState.READY);
+    ByteBuf body = exchange.newBody(256);
+    writer.model(name, ready, versions, body);
+    exchange.respond(ready ? 200 : 503, HttpExchange.JSON, body);
+  }
+
+  private void versions(HttpExchange exchange, ModelId model) {
+    List<ModelStatus> versions = models.statuses(model);
+    ByteBuf body = exchange.newBody(256);
+    StatusWriter.versions(versions, body);
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+
+  private void metadata(HttpExchange exchange, ModelId model) {
+    ModelMetadata metadata = models.metadata(model);
+    ByteBuf body = exchange.newBody(512);
+    StatusWriter.signatures(metadata, body);
+    exchange.respond(200, HttpExchange.JSON, body);
+  }
+}
