@@ -1,4 +1,5 @@
 # docker build -t millrace .
+# docker build --build-arg BACKENDS=onnx -t millrace .   # without the others, 1.1 GB less
 # docker run -p 8080:8080 -v "$PWD/examples/minilm:/mnt/models:ro" millrace
 
 FROM eclipse-temurin:25-jdk AS build
@@ -6,8 +7,11 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,id=millrace-maven,target=/root/.m2 \
     ./mvnw -q -B -pl distribution -am -Dmaven.test.skip=true package
-# Only this machine's natives, and readable by whatever user the container gets.
+ARG BACKENDS="onnx pytorch tensorflow"
+# Only the backends asked for and this machine's natives, and readable by whatever user the container gets.
 RUN cd distribution/target/millrace && \
+    for backend in $BACKENDS; do [ -d "backends/$backend" ] || { echo "no backend $backend" >&2; exit 1; }; done && \
+    for backend in backends/*; do case " $BACKENDS " in *" ${backend#backends/} "*) ;; *) rm -r "$backend" ;; esac; done && \
     find . -path '*/native/*' -prune -type d ! -name "$(uname -s)-$(uname -m)" -exec rm -r {} + && \
     chmod -R a+rX,go-w .
 

@@ -17,15 +17,24 @@ public final class Shape {
   /** Most dimensions that a shape may have; engines stop earlier. */
   public static final int MAX_RANK = 64;
 
-  private static final Shape SCALAR = new Shape(new long[0]);
+  /**
+   * The shape of a spec that takes any rank; it accepts every shape. Where dimensions have to be
+   * told, it has one of any size.
+   */
+  public static final Shape ANY_RANK = new Shape(new long[] {ANY}, false);
+
+  private static final Shape SCALAR = new Shape(new long[0], true);
 
   private final long[] dims;
+
+  private final boolean hasRank;
 
   /** Product of the dimensions, or -1 if one of them is {@link #ANY}. */
   private final long elementCount;
 
-  private Shape(long[] dims) {
+  private Shape(long[] dims, boolean hasRank) {
     this.dims = dims;
+    this.hasRank = hasRank;
     this.elementCount = count(dims);
   }
 
@@ -36,7 +45,7 @@ public final class Shape {
    *     {@link #MAX_RANK}, or their product does not fit a long
    */
   public static Shape of(long... dims) {
-    return dims.length == 0 ? SCALAR : new Shape(dims.clone());
+    return dims.length == 0 ? SCALAR : new Shape(dims.clone(), true);
   }
 
   /** The shape of a single value, rank 0. */
@@ -77,6 +86,11 @@ public final class Shape {
     return product;
   }
 
+  /** Whether this shape says how many dimensions there are; false for {@link #ANY_RANK} only. */
+  public boolean hasRank() {
+    return hasRank;
+  }
+
   /** Number of dimensions. */
   public int rank() {
     return dims.length;
@@ -109,8 +123,14 @@ public final class Shape {
     return elementCount;
   }
 
-  /** Whether {@code concrete} has this rank and equals this shape where it is not {@link #ANY}. */
+  /**
+   * Whether {@code concrete} has this rank, if there is one, and equals this shape where it is not
+   * {@link #ANY}.
+   */
   public boolean accepts(Shape concrete) {
+    if (!hasRank) {
+      return true;
+    }
     if (concrete.dims.length != dims.length) {
       return false;
     }
@@ -126,7 +146,7 @@ public final class Shape {
   public Shape withDim(int index, long dim) {
     long[] changed = dims.clone();
     changed[index] = dim;
-    return new Shape(changed);
+    return new Shape(changed, true);
   }
 
   /** Whether both have the same rank and agree in all dimensions but the first. */
@@ -138,7 +158,9 @@ public final class Shape {
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof Shape shape && Arrays.equals(dims, shape.dims);
+    return other instanceof Shape shape
+        && hasRank == shape.hasRank
+        && Arrays.equals(dims, shape.dims);
   }
 
   @Override
@@ -146,9 +168,12 @@ public final class Shape {
     return Arrays.hashCode(dims);
   }
 
-  /** The form of the protocols, as in {@code [-1,16]}. */
+  /** The form of the protocols, as in {@code [-1,16]}; {@code [...]} for any rank. */
   @Override
   public String toString() {
+    if (!hasRank) {
+      return "[...]";
+    }
     StringBuilder text = new StringBuilder("[");
     for (int i = 0; i < dims.length; i++) {
       text.append(i == 0 ? "" : ",").append(dims[i]);

@@ -57,4 +57,15 @@ class ShapeTest {
     assertThat(Shape.of(-1, 16)).hasToString("[-1,16]");
     assertThat(Shape.scalar()).hasToString("[]");
   }
+
+  @Test
+  void anyRank_acceptsEveryShape() {
+    assertThat(Shape.ANY_RANK.hasRank()).isFalse();
+    assertThat(Shape.ANY_RANK.isConcrete()).isFalse();
+    assertThat(Shape.ANY_RANK.accepts(Shape.scalar())).isTrue();
+    assertThat(Shape.ANY_RANK.accepts(Shape.of(2, 3))).isTrue();
+    assertThat(Shape.ANY_RANK).isNotEqualTo(Shape.of(Shape.ANY)).hasToString("[...]");
+    assertThat(Shape.ANY_RANK.dims()).containsExactly(Shape.ANY);
+    assertThat(Shape.ANY_RANK.withDim(0, 3)).isEqualTo(Shape.of(3));
+  }
 }

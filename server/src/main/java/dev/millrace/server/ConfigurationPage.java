@@ -85,6 +85,12 @@ final class ConfigurationPage {
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
+          List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
+          List.of(
+              "tensorflow",
+              "section",
+              "none",
+              "What only the TensorFlow backend knows: see below."),
           List.of(
               "padding",
               "section",
@@ -139,6 +145,84 @@ final class ConfigurationPage {
               "true",
               "Whether the engine keeps memory for its next run: faster, but its most is held."),
           List.of("session-config", "keys and texts", "none", "The engine's own settings."));
+
+  private static final String PYTORCH =
+      """
+
+      The section `pytorch`:
+
+      | key | value | default | what it does |
+      |---|---|---|---|
+      """;
+
+  /** Keys of the section {@code pytorch}: key, value, default, description. */
+  static final List<List<String>> PYTORCH_KEYS =
+      List.of(
+          List.of(
+              "inputs",
+              "list of name, datatype and shape",
+              "what a traced script was traced with, else none",
+              "What the model takes. Names are matched with the arguments of `forward`: if they are"
+                  + " theirs, by name, else by the number after `__`, else in order."),
+          List.of(
+              "outputs",
+              "list of name, datatype and shape",
+              "none",
+              "What the model gives. Names are keys of the dict that it returns, else matched by the"
+                  + " number after `__`, else in order. What is not listed is not given."),
+          List.of(
+              "optimized-execution",
+              "true or false",
+              "true",
+              "Whether scripts are rewritten for the shapes that they run with, which makes first runs"
+                  + " slower and later ones faster."));
+
+  private static final String PYTORCH_EXAMPLE =
+      """
+
+      TorchScript does not say what datatypes and shapes it takes. Without `inputs`, a script that
+      was not traced is given whatever is sent under the names of its arguments, or under
+      `INPUT__0`, `INPUT__1` and so on; it is not warmed up, and clients that ask for its metadata
+      learn no inputs. Outputs are called `OUTPUT__0`, `OUTPUT__1` and so on, or by the keys of a
+      dict. Say `max-batch-size: 0` for a model whose first dimension is not that of rows.
+
+      ```yaml
+      pytorch:
+        inputs:
+          - {name: pixels, datatype: FP32, shape: [-1, 64]}
+        outputs:
+          - {name: logits, datatype: FP32, shape: [-1, 10]}
+      ```
+      """;
+
+  private static final String TENSORFLOW =
+      """
+
+      The section `tensorflow`:
+
+      | key | value | default | what it does |
+      |---|---|---|---|
+      """;
+
+  /** Keys of the section {@code tensorflow}: key, value, default, description. */
+  static final List<List<String>> TENSORFLOW_KEYS =
+      List.of(
+          List.of(
+              "signature",
+              "name",
+              "serving_default, else the only one",
+              "Which signature of the SavedModel is the model."),
+          List.of("tags", "list of texts", "serve", "The tags of the graph to load."),
+          List.of(
+              "inter-op-threads",
+              "1 to 1024",
+              "1",
+              "How many operators of one run may run side by side."),
+          List.of(
+              "warm-up-requests",
+              "true or false",
+              "true",
+              "Whether the requests in `assets.extra/tf_serving_warmup_requests` are run at load."));
 
   private static final String BATCHERS =
       """
@@ -266,6 +350,11 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(PYTORCH);
+    PYTORCH_KEYS.forEach(key -> row(page, key));
+    page.append(PYTORCH_EXAMPLE);
+    page.append(TENSORFLOW);
+    TENSORFLOW_KEYS.forEach(key -> row(page, key));
     page.append(BATCHERS);
     BATCHER_KEYS.forEach(key -> row(page, key));
     return page.append(REST).toString();

@@ -1,0 +1,156 @@
+package dev.millrace.backend.pytorch;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Properties;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds PyTorch's native libraries: in the directory that {@code PYTORCH_LIBRARY_PATH} names, an
+ * environment variable or a system property, if they are there, else in the engine's jars, from
+ * which they are unpacked for a moment. DJL on its own would unpack them into the home directory,
+ * or download what it does not find.
+ */
+final class PyTorchNatives implements AutoCloseable {
+  /** The name that DJL itself reads. */
+  static final String DIRECTORY_PROPERTY = "PYTORCH_LIBRARY_PATH";
+
+  /** What the jar of natives has in it, and for which machine. */
+  private static final String CONTENTS = "/native/lib/pytorch.properties";
+
+  private static final String TORCH = System.mapLibraryName("torch");
+  private static final String BRIDGE = System.mapLibraryName("djl_torch");
+
+  private final Path directory;
+  private final boolean unpacked;
+
+  private PyTorchNatives(Path directory, boolean unpacked) {
+    this.directory = directory;
+    this.unpacked = unpacked;
+  }
+
+  /**
+   * Finds the libraries, unpacking them if need be; to be closed when they are loaded.
+   *
+   * @throws IllegalStateException with a message for people if there are none
+   */
+  static PyTorchNatives find() {
+    String named = System.getenv(DIRECTORY_PROPERTY);
+    named = named == null ? System.getProperty(DIRECTORY_PROPERTY) : named;
+    if (named != null && isComplete(Path.of(named))) {
+      return new PyTorchNatives(Path.of(named), false);
+    }
+    try {
+      return unpack();
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          "PyTorch's libraries could not be unpacked under %s (%s); unpack them beforehand and name their directory by -D%s"
+              .formatted(System.getProperty("java.io.tmpdir"), e, DIRECTORY_PROPERTY),
+          e);
+    }
+  }
+
+  private static boolean isComplete(Path directory) {
+    return Files.exists(directory.resolve(TORCH)) && Files.exists(directory.resolve(BRIDGE));
+  }
+
+  /** Where the libraries are until this is closed. */
+  Path directory() {
+    return directory;
+  }
+
+  private static PyTorchNatives unpack() throws IOException {
+    Properties contents = new Properties();
+    try (InputStream in = PyTorchNatives.class.getResourceAsStream(CONTENTS)) {
+      if (in == null) {
+        throw new IllegalStateException(
+            "there is no PyTorch for %s on %s: neither %s in the directory that %s names, nor a jar of its libraries"
+                .formatted(
+                    System.getProperty("os.name"),
+                    System.getProperty("os.arch"),
+                    TORCH,
+                    DIRECTORY_PROPERTY));
+      }
+      contents.load(in);
+    }
+    String machine = machine(System.getProperty("os.name"), System.getProperty("os.arch"));
+    List<String> resources = resources(contents, machine);
+    PyTorchNatives natives =
+        new PyTorchNatives(Files.createTempDirectory("millrace-pytorch"), true);
+    try {
+      for (String resource : resources) {
+        try (InputStream in = PyTorchNatives.class.getResourceAsStream(resource)) {
+          if (in == null) {
+            throw new IllegalStateException(
+                "there is no PyTorch for %s: %s is missing".formatted(machine, resource));
+          }
+          Files.copy(
+              in, natives.directory.resolve(resource.substring(resource.lastIndexOf('/') + 1)));
+        }
+      }
+      return natives;
+    } catch (IOException | RuntimeException e) {
+      natives.close();
+      throw e;
+    }
+  }
+
+  /** Where in the jars the libraries are. */
+  static List<String> resources(Properties contents, String machine) {
+    String classifier = contents.getProperty("classifier", "");
+    String flavor = contents.getProperty("flavor", "");
+    if (!classifier.endsWith(machine)) {
+      throw new IllegalStateException(
+          "there is no PyTorch for %s: the jar of its libraries is for %s"
+              .formatted(machine, classifier));
+    }
+    if (flavor.isEmpty()) {
+      flavor = classifier.substring(0, classifier.indexOf('-'));
+    }
+    List<String> resources = new ArrayList<>();
+    for (String library : contents.getProperty("libraries", "").split(",", -1)) {
+      resources.add("/pytorch/%s/%s/%s".formatted(flavor, machine, library.strip()));
+    }
+    resources.add("/jnilib/%s/%s/%s".formatted(machine, flavor, BRIDGE));
+    return resources;
+  }
+
+  /** An operating system and a processor as the jars name them. */
+  static String machine(@Nullable String osName, @Nullable String osArch) {
+    String os = String.valueOf(osName).toLowerCase(Locale.ROOT);
+    String system = os.contains("mac") ? "osx" : os.contains("windows") ? "win" : "linux";
+    String processor =
+        switch (String.valueOf(osArch).toLowerCase(Locale.ROOT)) {
+          case "amd64", "x86_64" -> "x86_64";
+          case "aarch64", "arm64" -> "aarch64";
+          default -> String.valueOf(osArch);
+        };
+    return system + '-' + processor;
+  }
+
+  /** Removes what was unpacked: Linux and macOS let a file go that is loaded, Windows does not. */
+  @Override
+  public void close() {
+    if (!unpacked) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        try {
+          Files.delete(file);
+        } catch (IOException e) {
+          file.toFile().deleteOnExit();
+        }
+      }
+    } catch (IOException e) {
+      directory.toFile().deleteOnExit();
+    }
+  }
+}
