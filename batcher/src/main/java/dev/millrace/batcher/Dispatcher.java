@@ -55,6 +55,9 @@ final class Dispatcher {
   /** How long the cap stays low after a batch did not fit into memory. */
   private static final Duration LOWERED = Duration.ofSeconds(30);
 
+  /** How often a runner lets others go first that have counted a request and not yet left it. */
+  private static final int MOST_YIELDS = 100;
+
   /** Slots of the inbox's first chunk; it grows by as many. */
   private static final int INBOX_CHUNK = 1024;
 
@@ -450,8 +453,30 @@ final class Dispatcher {
       park(runner, BatchRunner.Mode.HOLDING, untilNanos);
     }
     runner.mode.set(BatchRunner.Mode.WORKING);
+    boolean reached = backlog.rows() >= target;
+    if (reached) {
+      takeInAll(target);
+    }
     holder = null;
-    return backlog.rows() >= target ? Trigger.HOLD_TARGET : Trigger.HOLD_TIMEOUT;
+    return reached ? Trigger.HOLD_TARGET : Trigger.HOLD_TIMEOUT;
+  }
+
+  /**
+   * A request is counted before it is in the inbox: lets those who are about to leave theirs there
+   * do it, so that all that a hold was for come along.
+   */
+  @SuppressWarnings("ThreadPriorityCheck") // what is waited for is a few instructions away
+  private void takeInAll(int rows) {
+    takeIn();
+    for (int i = 0; i < MOST_YIELDS && queue.totalRows() < rows; i++) {
+      lock.unlock();
+      try {
+        Thread.yield();
+      } finally {
+        lock.lock();
+      }
+      takeIn();
+    }
   }
 
   /**
@@ -483,7 +508,7 @@ final class Dispatcher {
     queue.runners(idle.get(), running.get());
     Decision decision = policy.decide(queue, trigger, now);
     if (decision instanceof Hold(long until, int target)
-        && (closing || until - now <= 0 || backlog.rows() >= target)) {
+        && (closing || until - now <= 0 || queue.totalRows() >= target)) {
       return new Run(0, queue.rows(), DispatchReason.DRAIN);
     }
     return decision;
