@@ -98,7 +98,7 @@ class PlacementSearchTest {
         .isEqualTo(new Placement(Device.CPU, PROCESSORS, 1));
     assertThat(best((concurrent, rows, threads) -> rows / Math.pow(threads, 1.1), Map.of()))
         .isEqualTo(new Placement(Device.CPU, PROCESSORS, 1));
-    assertThat(best((concurrent, rows, threads) -> rows / Math.pow(threads, 1.3), Map.of()))
+    assertThat(best((concurrent, rows, threads) -> rows / Math.pow(threads, 1.5), Map.of()))
         .isEqualTo(new Placement(Device.CPU, 1, PROCESSORS));
   }
 
