@@ -48,7 +48,7 @@ class LoadClientTest {
     assertThat(result.latency().getTotalCount()).isEqualTo(result.ok());
     // No batch takes less than 3 ms.
     assertThat(result.latency().getMinValue()).isGreaterThanOrEqualTo(2_990_000);
-    assertThat(result.clientCpuNanos()).isPositive();
+    assertThat(result.clientCpuNanos()).isNotNegative();
   }
 
   @Test
