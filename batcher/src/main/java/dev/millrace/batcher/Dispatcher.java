@@ -227,9 +227,13 @@ final class Dispatcher {
     }
   }
 
-  /** What is left in the queue is for the next runner, if one more may run. */
-  private void wakeForRest() {
-    if (holder == null && !wakeIdle() && running.get() < policy.concurrency()) {
+  /**
+   * What is left in the queue is for the next runner.
+   *
+   * @param oneMore whether one more may run than do now
+   */
+  private void wakeForRest(boolean oneMore) {
+    if (holder == null && !wakeIdle() && oneMore) {
       for (BatchRunner runner : runners) {
         if (wake(runner, BatchRunner.Mode.CAPPED)) {
           return;
@@ -246,10 +250,12 @@ final class Dispatcher {
   boolean next(BatchRunner runner) {
     boolean more;
     boolean rest;
+    boolean oneMore;
     lock.lock();
     try {
       more = findWork(runner);
       rest = !queue.isEmpty();
+      oneMore = rest && running.get() < policy.concurrency();
       runner.over.forEach(timer.heap()::remove);
       runner.sacrificed.forEach(timer.heap()::remove);
     } finally {
@@ -258,7 +264,7 @@ final class Dispatcher {
     if (!more) {
       wakeAll(); // the others end too
     } else if (rest) {
-      wakeForRest();
+      wakeForRest(oneMore);
     }
     return more;
   }
