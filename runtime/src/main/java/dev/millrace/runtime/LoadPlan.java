@@ -4,6 +4,7 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -12,6 +13,8 @@ import java.util.Map;
  * @param path what the backend found
  * @param options from all sources, the stronger over the weaker
  * @param engine the backend's own section
+ * @param transformers what stands around the model
+ * @param directories where files that they name are looked for
  */
 record LoadPlan(
     ModelId id,
@@ -19,4 +22,6 @@ record LoadPlan(
     Path path,
     ModelOptions options,
     Map<String, String> properties,
-    Settings engine) {}
+    Settings engine,
+    List<TransformerConfig> transformers,
+    List<Path> directories) {}

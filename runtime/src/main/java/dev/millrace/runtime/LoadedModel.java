@@ -25,6 +25,7 @@ final class LoadedModel {
   private final Servable servable;
   private final Batcher batcher;
   private final DeviceArbiter.Share device;
+  private final Chain chain;
   private final Pipeline pipeline;
   private final Runnable onFreed;
   private final long loadNanos;
@@ -35,9 +36,11 @@ final class LoadedModel {
   private final CompletableFuture<Void> freed = new CompletableFuture<>();
 
   /**
+   * @param metadata what clients see of the model
    * @param servable taken over
    * @param batcher over the servable's predictors; taken over
    * @param device what the batcher uses; taken over
+   * @param chain what stands around the model; taken over
    * @param onFreed is called once, after everything else is freed
    */
   LoadedModel(
@@ -46,6 +49,7 @@ final class LoadedModel {
       Servable servable,
       Batcher batcher,
       DeviceArbiter.Share device,
+      Chain chain,
       Pipeline pipeline,
       Runnable onFreed,
       long loadNanos) {
@@ -54,6 +58,7 @@ final class LoadedModel {
     this.servable = servable;
     this.batcher = batcher;
     this.device = device;
+    this.chain = chain;
     this.pipeline = pipeline;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
@@ -63,6 +68,7 @@ final class LoadedModel {
     return metadata.id();
   }
 
+  /** What clients see of the model. */
   ModelMetadata metadata() {
     return metadata;
   }
@@ -133,6 +139,7 @@ final class LoadedModel {
       } else { // closing it under a run would end the process
         LOG.error("{}: a run has not come back, so the model stays in memory", id());
       }
+      chain.close();
       onFreed.run();
       freed.complete(null);
     } catch (Throwable e) {

@@ -7,13 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /**
  * What a {@code model.yaml} says: the {@link ModelOptions}, the model's {@code name}, its {@code
- * properties} (free texts that its metadata show), one section for the backend, named as it, and
- * {@code batcher} and {@code dynamic_batching} for what KServe and Triton would be told.
+ * properties} (free texts that its metadata show), the {@code transformers} around it, one section
+ * for the backend, named as it, and {@code batcher} and {@code dynamic_batching} for what KServe
+ * and Triton would be told.
  *
  * @param source the file, for people
  * @param sections the backends' sections as they were read
@@ -23,13 +25,14 @@ record ModelConfig(
     Optional<String> name,
     ModelOptions options,
     Map<String, String> properties,
+    List<TransformerConfig> transformers,
     Map<String, Map<?, ?>> sections) {
   static final String FILE_NAME = "model.yaml";
 
   /** The configuration of a model that has no file. */
   static ModelConfig none() {
     return new ModelConfig(
-        "no model.yaml", Optional.empty(), ModelOptions.none(), Map.of(), Map.of());
+        "no model.yaml", Optional.empty(), ModelOptions.none(), Map.of(), List.of(), Map.of());
   }
 
   /**
@@ -53,6 +56,7 @@ record ModelConfig(
     for (String key : section.keys()) {
       section.string(key).ifPresent(value -> properties.put(key, value));
     }
+    List<TransformerConfig> transformers = TransformerConfig.read(settings);
     Map<String, Map<?, ?>> sections = new LinkedHashMap<>();
     for (Backend backend : backends) {
       settings
@@ -65,10 +69,13 @@ record ModelConfig(
           });
     }
     settings.rejectUnknown();
-    return new ModelConfig(settings.source(), name, options, properties, sections);
+    return new ModelConfig(settings.source(), name, options, properties, transformers, sections);
   }
 
-  /** This configuration, and where it says nothing, {@code lower}; a section counts as one. */
+  /**
+   * This configuration, and where it says nothing, {@code lower}; a section, and the transformers,
+   * count as one.
+   */
   ModelConfig over(ModelConfig lower) {
     Map<String, String> mergedProperties = new LinkedHashMap<>(lower.properties);
     mergedProperties.putAll(properties);
@@ -77,6 +84,7 @@ record ModelConfig(
         name.or(lower::name),
         options.over(lower.options),
         mergedProperties,
+        transformers.isEmpty() ? lower.transformers : transformers,
         sections.isEmpty() ? lower.sections : sections);
   }
 

@@ -55,18 +55,29 @@ final class ModelLoader {
 
   private LoadedModel loadInContext(LoadPlan plan) {
     long start = ticker.nanos();
-    Calibration.Ready ready = calibration.load(plan);
+    // First, because what is wrong with them is found out at once.
+    Chain chain = Chain.of(plan, steps.transformers(), steps.factories());
     try {
-      ModelMetadata metadata = metadata(plan, ready);
-      return start(plan, ready, metadata, start);
+      Calibration.Ready ready = calibration.load(plan);
+      try {
+        return start(plan, ready, metadata(plan, ready), chain, start);
+      } catch (Throwable e) {
+        ready.instances().close();
+        throw e;
+      }
     } catch (Throwable e) {
-      ready.instances().close();
+      chain.close();
       throw e;
     }
   }
 
   private LoadedModel start(
-      LoadPlan plan, Calibration.Ready ready, ModelMetadata metadata, long startNanos) {
+      LoadPlan plan,
+      Calibration.Ready ready,
+      ModelMetadata metadata,
+      Chain chain,
+      long startNanos) {
+    ModelMetadata outer = chain.describe(metadata);
     ModelOptions options = plan.options();
     ModelId id = plan.id();
     int maxBatchSize = metadata.maxBatchSize();
@@ -105,13 +116,15 @@ final class ModelLoader {
       throw e;
     }
     Pipeline pipeline =
-        new Pipeline(metadata, options.timeout(), steps, batcher, modelMeters, ticker);
+        new Pipeline(
+            outer, metadata, options.timeout(), chain, steps, batcher, modelMeters, ticker);
     return new LoadedModel(
-        metadata,
+        outer,
         placement,
         ready.instances().model(),
         batcher,
         device,
+        chain,
         pipeline,
         () -> meters.release(id),
         ticker.nanos() - startNanos);

@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * gauges look at. Thread-safe.
  */
 final class ModelMeters implements BatchListener {
+  private final ModelId id;
+  private final Meters meters;
   private final List<Meter> registered = new ArrayList<>();
   private final Counter ok;
   private final Map<ErrorCode, Counter> failed = new EnumMap<>(ErrorCode.class);
@@ -48,6 +50,8 @@ final class ModelMeters implements BatchListener {
   private volatile double loadSeconds;
 
   ModelMeters(ModelId id, Meters meters) {
+    this.id = id;
+    this.meters = meters;
     String name = id.name();
     String version = id.version();
     ok = counter(meters, Metric.REQUESTS, name, version, "ok");
@@ -120,14 +124,23 @@ final class ModelMeters implements BatchListener {
             id.version()));
   }
 
-  private <M extends Meter> M keep(M meter) {
+  private synchronized <M extends Meter> M keep(M meter) {
     registered.add(meter);
     return meter;
   }
 
   /** The meters that go away with the version. */
-  List<Meter> registered() {
-    return registered;
+  synchronized List<Meter> registered() {
+    return List.copyOf(registered);
+  }
+
+  /**
+   * The time of one half of a step; the same over reloads.
+   *
+   * @param verb which half
+   */
+  Timer step(String name, String verb) {
+    return keep(meters.timer(Metric.TRANSFORMER_DURATION, id.name(), id.version(), name, verb));
   }
 
   /** From now on the gauges show {@code model}. */

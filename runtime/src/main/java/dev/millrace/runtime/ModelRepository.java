@@ -19,6 +19,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -275,7 +276,14 @@ final class ModelRepository {
         found.path(),
         options,
         config.properties(),
-        config.engine(found.backend()));
+        config.engine(found.backend()),
+        config.transformers(),
+        Stream.of(path, model.path()).map(ModelRepository::directoryOf).distinct().toList());
+  }
+
+  private static Path directoryOf(Path path) {
+    Path parent = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
+    return parent == null ? path : parent;
   }
 
   private record Recognised(Backend backend, Path path) {}

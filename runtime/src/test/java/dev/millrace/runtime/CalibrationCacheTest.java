@@ -99,7 +99,9 @@ class CalibrationCacheTest {
             root.resolve("m"),
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
-            Settings.of("test", Map.of("level", "high"))),
+            Settings.of("test", Map.of("level", "high")),
+            List.of(),
+            List.of()),
         device,
         processors);
   }

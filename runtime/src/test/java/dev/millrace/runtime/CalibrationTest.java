@@ -57,7 +57,9 @@ class CalibrationTest {
             root.resolve("m.scripted"),
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
-            Settings.empty("none"));
+            Settings.empty("none"),
+            List.of(),
+            List.of());
     return new Calibration(PROCESSORS, cache, ticker).load(plan);
   }
 

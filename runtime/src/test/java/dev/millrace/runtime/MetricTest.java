@@ -3,6 +3,8 @@ package dev.millrace.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Transformer;
 import dev.millrace.testing.TensorLeakExtension;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -25,11 +27,29 @@ class MetricTest {
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
   private final FakeBackend backend = new FakeBackend();
 
+  /** A step that does nothing. */
+  private static final class Passing implements Transformer {
+    @Override
+    public String name() {
+      return "passing";
+    }
+
+    @Override
+    public boolean mayBlock() {
+      return false;
+    }
+  }
+
   private ModelServer server() throws IOException {
     Trees.write(root, "m/a.fake", "2");
     ModelServer server =
         ModelServer.create(
-            RuntimeConfig.of(root.resolve("m")).withProcessors(1), List.of(backend), registry);
+            RuntimeConfig.of(root.resolve("m")).withProcessors(1),
+            Plugins.of(List.of(backend)),
+            List.of(new Passing()),
+            List.of(),
+            registry,
+            Ticker.system());
     server.models().loadAll(LoadListener.NONE);
     return server;
   }
@@ -85,6 +105,8 @@ class MetricTest {
           .contains("millrace_inference_batches_total{model=\"m\",version=\"1\"} 1.0")
           .contains("millrace_queue_duration_seconds_count{model=\"m\",version=\"1\"} 1")
           .contains("millrace_compute_duration_seconds_count{model=\"m\",version=\"1\"} 1")
+          .contains(
+              "millrace_transformer_duration_seconds_count{model=\"m\",transformer=\"passing\",verb=\"postprocess\",version=\"1\"} 1")
           .contains("millrace_model_ready{model=\"m\",version=\"1\"} 1.0")
           .contains("millrace_requests_in_flight 0.0");
     }

@@ -84,6 +84,12 @@ final class ConfigurationPage {
               "name of the directory or file",
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
+          List.of(
+              "transformers",
+              "list of names, alone or with a section",
+              "none",
+              "Steps before and behind the model, in the order of a request: see"
+                  + " [transformers.md](transformers.md)."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(

@@ -4,6 +4,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.server.admin.BatchingRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
@@ -32,7 +33,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  *
  * <pre>{@code
  * ServerConfig config = ServerConfig.of(Path.of("model.onnx")).onFreePorts();
- * try (MillraceServer server = MillraceServer.start(config, Backends.onClassPath())) {
+ * try (MillraceServer server = MillraceServer.start(config, Plugins.onClassPath())) {
  *   URI uri = URI.create("http://localhost:" + server.port() + "/v2");
  * }
  * }</pre>
@@ -56,11 +57,11 @@ public final class MillraceServer implements AutoCloseable {
   private final Transport transport;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private MillraceServer(ServerConfig config, List<Backend> backends) throws IOException {
+  private MillraceServer(ServerConfig config, Plugins plugins) throws IOException {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
-    this.models = ModelServer.create(config.runtime(), backends, meters);
+    this.models = ModelServer.create(config.runtime(), plugins, meters);
     this.workers = workers(config.runtime().processors());
     this.loops = EventLoops.start(config.ioThreads());
     try {
@@ -117,9 +118,14 @@ public final class MillraceServer implements AutoCloseable {
    *
    * @throws IOException if a port cannot be had
    */
+  public static MillraceServer bind(ServerConfig config, Plugins plugins) throws IOException {
+    return new MillraceServer(config, plugins);
+  }
+
+  /** As above, with these engines and nothing else. */
   public static MillraceServer bind(ServerConfig config, List<Backend> backends)
       throws IOException {
-    return new MillraceServer(config, backends);
+    return bind(config, Plugins.of(backends));
   }
 
   /**
@@ -129,9 +135,8 @@ public final class MillraceServer implements AutoCloseable {
    * @throws IOException if a port cannot be had
    * @throws dev.millrace.api.InferenceException if a place does not exist or holds no model
    */
-  public static MillraceServer start(ServerConfig config, List<Backend> backends)
-      throws IOException {
-    MillraceServer server = bind(config, backends);
+  public static MillraceServer start(ServerConfig config, Plugins plugins) throws IOException {
+    MillraceServer server = bind(config, plugins);
     try {
       server.load(LoadListener.NONE);
       return server;
@@ -139,6 +144,12 @@ public final class MillraceServer implements AutoCloseable {
       server.close();
       throw e;
     }
+  }
+
+  /** As above, with these engines and nothing else. */
+  public static MillraceServer start(ServerConfig config, List<Backend> backends)
+      throws IOException {
+    return start(config, Plugins.of(backends));
   }
 
   /**

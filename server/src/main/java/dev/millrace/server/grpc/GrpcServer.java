@@ -49,6 +49,7 @@ public final class GrpcServer implements Http2Server {
         connections
             .newServerBuilder()
             .directExecutor()
+            .intercept(CallHeaders.interceptor())
             .decompressorRegistry(DeflateDecompressor.registry())
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())

@@ -68,7 +68,10 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
             (ServerCallStreamObserver<ModelInferResponse>) call,
             response -> GrpcResponseWriter.write(response, typed));
     try {
-      answer.await(server.infer(GrpcRequestReader.read(request, InferenceCall.deadline(ticker))));
+      answer.await(
+          server.infer(
+              GrpcRequestReader.read(request, InferenceCall.deadline(ticker)),
+              CallHeaders.current()));
     } catch (InferenceException e) {
       GrpcErrors.fail(call, e);
     }

@@ -2,19 +2,21 @@ package dev.millrace.server.v1;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
-import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
 import dev.millrace.server.v2.RequestLimits;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * The paths under {@code /v1/models}, which are KServe's and TF Serving's at the same time.
@@ -96,25 +98,23 @@ public final class V1Routes implements Routes {
     String id = requestId(exchange);
     PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
     exchange.await(
-        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers())),
+        server.infer(request.inference(), new RequestHeaders(exchange.headers())),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
   private void classify(HttpExchange exchange, ModelId model) {
-    exchange.await(
-        server.infer(examples(exchange, model)),
-        new ResponseAnswer(ResultsWriter::classifications));
+    exchange.await(infer(exchange, model), new ResponseAnswer(ResultsWriter::classifications));
   }
 
   private void regress(HttpExchange exchange, ModelId model) {
-    exchange.await(
-        server.infer(examples(exchange, model)), new ResponseAnswer(ResultsWriter::regressions));
+    exchange.await(infer(exchange, model), new ResponseAnswer(ResultsWriter::regressions));
   }
 
-  private InferenceRequest examples(HttpExchange exchange, ModelId model) {
-    return RequestHeaders.addTo(
+  /** Starts on a request of examples. */
+  private CompletableFuture<InferenceResponse> infer(HttpExchange exchange, ModelId model) {
+    return server.infer(
         ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
-        exchange.headers());
+        new RequestHeaders(exchange.headers()));
   }
 
   private static void explain(HttpExchange exchange, ModelId model) {

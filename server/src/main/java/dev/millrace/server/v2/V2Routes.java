@@ -7,6 +7,7 @@ import dev.millrace.api.TensorSpec;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
 import dev.millrace.server.json.JsonWriter;
@@ -71,7 +72,9 @@ public final class V2Routes implements Routes {
 
   private void infer(HttpExchange exchange, ModelId model) {
     V2Request request = reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
-    exchange.await(server.infer(request.inference()), new InferAnswer(request.outputs()));
+    exchange.await(
+        server.infer(request.inference(), new RequestHeaders(exchange.headers())),
+        new InferAnswer(request.outputs()));
   }
 
   private void live(HttpExchange exchange) {
