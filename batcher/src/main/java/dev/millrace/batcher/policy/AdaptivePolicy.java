@@ -29,14 +29,17 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
    *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
-   *      would leave behind anyway.
+   *      would leave behind anyway; what it leaves only because batches are padded may fill the next size.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
    * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled,
    * until that size is well known.
    *
-   * Loads are summed over shapes, because all shapes share the runners.
+   * Loads are summed over shapes, because all shapes share the runners. The load of the shape that is
+   * decided for is lowered to what came, in such a situation, while what waited was run: behind a burst
+   * there is often nothing, whatever the rate of the last windows says, and to spread the fixed part
+   * over large batches only makes the first of the burst wait.
    */
 
   private static final double SATURATED = 0.85;
@@ -132,7 +135,7 @@ public final class AdaptivePolicy implements BatchPolicy {
       return run(queue, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
     }
     book(learning, cap, nowNanos);
-    double load = load(active);
+    double load = load(learning, HoldLearner.context(decidedAtCompletion, waiting), active);
     double slow = slowdown.of(Math.min(active, queue.busyRunners() + 1));
     int limit = withinTarget(latency, cap, slow);
     int most = waiting;
@@ -181,7 +184,8 @@ public final class AdaptivePolicy implements BatchPolicy {
           trigger == Trigger.HOLD_TARGET ? DispatchReason.HOLD_TARGET : DispatchReason.HOLD_TIMEOUT;
     }
     if (!held && idle == 0 && shed == 0 && waiting < limit) {
-      Hold hold = hold(queue, learning, pick, limit, load, active, slow, nowNanos);
+      boolean leaves = pick < waiting && reason != DispatchReason.BUCKET;
+      Hold hold = hold(queue, learning, leaves, limit, load, active, slow, nowNanos);
       if (hold != null) {
         return hold;
       }
@@ -223,7 +227,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private @Nullable Hold hold(
       QueueView queue,
       ShapeLearning learning,
-      int pick,
+      boolean leaves,
       int cap,
       double load,
       int active,
@@ -239,7 +243,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     double runNanos = latency.predict(Math.min(waiting, cap));
     holds.open(
         context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
-    if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
+    if (leaves || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
     double single = latency.predict(1) * slow;
@@ -283,8 +287,13 @@ public final class AdaptivePolicy implements BatchPolicy {
   /**
    * While a queue stands the load is full, whatever the models say: else a wrong one would stay.
    */
-  private double load(int active) {
-    double load = utilisation * slowdown.of(active) / active;
+  private double load(ShapeLearning learning, int context, int active) {
+    double share = learning.utilisation;
+    if (learning.bookedRate > 0) {
+      double after = learning.holds.rowsPerNanoAfter(context);
+      share *= Math.min(1, after / learning.bookedRate);
+    }
+    double load = (utilisation - learning.utilisation + share) * slowdown.of(active) / active;
     return standing.isStanding() ? Math.max(load, STANDING_LOAD) : load;
   }
 
