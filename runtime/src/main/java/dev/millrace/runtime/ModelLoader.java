@@ -12,6 +12,7 @@ import dev.millrace.batcher.DeviceArbiter;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** Turns a {@link LoadPlan} into a {@link LoadedModel}. Thread-safe. */
 final class ModelLoader {
@@ -55,18 +56,34 @@ final class ModelLoader {
 
   private LoadedModel loadInContext(LoadPlan plan) {
     long start = ticker.nanos();
+    Map<String, LabelFile> labels = plan.labels();
     Calibration.Ready ready = calibration.load(plan);
     try {
       ModelMetadata metadata = metadata(plan, ready);
-      return start(plan, ready, metadata, start);
+      requireOutputs(metadata, labels.keySet());
+      return start(plan, ready, metadata, labels, start);
     } catch (Throwable e) {
       ready.instances().close();
       throw e;
     }
   }
 
+  private static void requireOutputs(ModelMetadata metadata, Set<String> labelled) {
+    for (String output : labelled) {
+      if (!metadata.outputs().isEmpty() && metadata.output(output).isEmpty()) {
+        throw new InferenceException(
+            ErrorCode.FAILED_PRECONDITION,
+            "the model has no output '%s', which labels are given for".formatted(output));
+      }
+    }
+  }
+
   private LoadedModel start(
-      LoadPlan plan, Calibration.Ready ready, ModelMetadata metadata, long startNanos) {
+      LoadPlan plan,
+      Calibration.Ready ready,
+      ModelMetadata metadata,
+      Map<String, LabelFile> labels,
+      long startNanos) {
     ModelOptions options = plan.options();
     ModelId id = plan.id();
     int maxBatchSize = metadata.maxBatchSize();
@@ -108,6 +125,8 @@ final class ModelLoader {
         new Pipeline(metadata, options.timeout(), steps, batcher, modelMeters, ticker);
     return new LoadedModel(
         metadata,
+        options,
+        labels,
         placement,
         ready.instances().model(),
         batcher,

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -275,7 +276,15 @@ final class ModelRepository {
         found.path(),
         options,
         config.properties(),
+        config.labelFiles(),
+        List.of(directoryOf(path), directoryOf(model.path())),
         config.engine(found.backend()));
+  }
+
+  private static Path directoryOf(Path path) {
+    return Files.isDirectory(path)
+        ? path
+        : Objects.requireNonNullElse(path.toAbsolutePath().getParent(), path);
   }
 
   private record Recognised(Backend backend, Path path) {}
