@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.Backends;
+import dev.millrace.server.log.LogLevel;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;

@@ -84,6 +84,12 @@ final class ConfigurationPage {
               "name of the directory or file",
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
+          List.of(
+              "labels",
+              "outputs and files",
+              "none",
+              "Names for the classes that an output scores, for clients that ask for classes: a text"
+                  + " file beside this one or in the version's directory, with one name a line."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(
