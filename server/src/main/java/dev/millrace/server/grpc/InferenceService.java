@@ -53,10 +53,9 @@ import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.memory.SharedMemory;
-import dev.millrace.server.memory.SharedRegion;
 import dev.millrace.server.triton.ConfigurationMessages;
 import dev.millrace.server.triton.LogSettings;
-import dev.millrace.server.triton.MemoryRoutes;
+import dev.millrace.server.triton.MemoryMessages;
 import dev.millrace.server.triton.StatisticsMessages;
 import dev.millrace.server.triton.TraceSettings;
 import dev.millrace.server.v2.LoadParameters;
@@ -215,73 +214,34 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
   public void systemSharedMemoryStatus(
       SystemSharedMemoryStatusRequest request,
       StreamObserver<SystemSharedMemoryStatusResponse> call) {
-    GrpcAnswers.answer(
-        call,
-        () -> {
-          SystemSharedMemoryStatusResponse.Builder response =
-              SystemSharedMemoryStatusResponse.newBuilder();
-          for (SharedRegion region : memory.status(request.getName())) {
-            response.putRegions(
-                region.name(),
-                SystemSharedMemoryStatusResponse.RegionStatus.newBuilder()
-                    .setName(region.name())
-                    .setKey(region.key())
-                    .setOffset(region.offset())
-                    .setByteSize(region.byteSize())
-                    .build());
-          }
-          return response.build();
-        });
+    GrpcAnswers.answer(call, () -> MemoryMessages.status(memory, request));
   }
 
   @Override
   public void systemSharedMemoryRegister(
       SystemSharedMemoryRegisterRequest request,
       StreamObserver<SystemSharedMemoryRegisterResponse> call) {
-    GrpcAnswers.answer(
-        call,
-        () -> {
-          memory.register(
-              new SharedRegion(
-                  request.getName(), request.getKey(), request.getOffset(), request.getByteSize()));
-          return SystemSharedMemoryRegisterResponse.getDefaultInstance();
-        });
+    GrpcAnswers.answer(call, () -> MemoryMessages.register(memory, request));
   }
 
   @Override
   public void systemSharedMemoryUnregister(
       SystemSharedMemoryUnregisterRequest request,
       StreamObserver<SystemSharedMemoryUnregisterResponse> call) {
-    GrpcAnswers.answer(
-        call,
-        () -> {
-          if (request.getName().isEmpty()) {
-            memory.unregisterAll();
-          } else {
-            memory.unregister(request.getName());
-          }
-          return SystemSharedMemoryUnregisterResponse.getDefaultInstance();
-        });
+    GrpcAnswers.answer(call, () -> MemoryMessages.unregister(memory, request));
   }
 
   @Override
   public void cudaSharedMemoryStatus(
       CudaSharedMemoryStatusRequest request, StreamObserver<CudaSharedMemoryStatusResponse> call) {
-    GrpcAnswers.answer(
-        call,
-        () -> {
-          if (!request.getName().isEmpty()) {
-            throw MemoryRoutes.noCudaRegion(request.getName());
-          }
-          return CudaSharedMemoryStatusResponse.getDefaultInstance();
-        });
+    GrpcAnswers.answer(call, () -> MemoryMessages.cudaStatus(request));
   }
 
   @Override
   public void cudaSharedMemoryRegister(
       CudaSharedMemoryRegisterRequest request,
       StreamObserver<CudaSharedMemoryRegisterResponse> call) {
-    GrpcErrors.fail(call, MemoryRoutes.noCuda());
+    GrpcErrors.fail(call, MemoryMessages.noCuda());
   }
 
   @Override

@@ -1,6 +1,5 @@
 package dev.millrace.server.triton;
 
-import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.Router;
@@ -13,10 +12,7 @@ import io.netty.handler.codec.http.HttpMethod;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The paths of Triton's extensions for shared memory. GPU memory cannot be shared: there are never
- * any regions of it, so clients that make sure there are none are told so.
- */
+/** The paths of Triton's extensions for shared memory, answered as {@link MemoryMessages} is. */
 public final class MemoryRoutes implements Routes {
   private static final String SYSTEM = "/v2/systemsharedmemory";
   private static final String CUDA = "/v2/cudasharedmemory";
@@ -45,29 +41,16 @@ public final class MemoryRoutes implements Routes {
         HttpMethod.GET,
         CUDA + REGION + "/status",
         exchange -> {
-          throw noCudaRegion(exchange.variable("region"));
+          throw MemoryMessages.noCudaRegion(exchange.variable("region"));
         });
     router.add(
         HttpMethod.POST,
         CUDA + REGION + "/register",
         exchange -> {
-          throw noCuda();
+          throw MemoryMessages.noCuda();
         });
     router.add(HttpMethod.POST, CUDA + REGION + "/unregister", exchange -> exchange.respond(200));
     router.add(HttpMethod.POST, CUDA + "/unregister", exchange -> exchange.respond(200));
-  }
-
-  /** What a client is told that wants to share GPU memory. */
-  public static InferenceException noCuda() {
-    return new InferenceException(
-        ErrorCode.UNIMPLEMENTED,
-        "CUDA shared memory is not supported; use system shared memory or send the tensors");
-  }
-
-  /** What a client is told that asks for a region of GPU memory. */
-  public static InferenceException noCudaRegion(String name) {
-    return InferenceException.notFound(
-        "Unable to find cuda shared memory region: '%s'".formatted(name));
   }
 
   private static void nothing(HttpExchange exchange) {
