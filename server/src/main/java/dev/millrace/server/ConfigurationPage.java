@@ -311,7 +311,12 @@ final class ConfigurationPage {
       above. `CONFIG_FILE_PATH` is the configuration file if it is YAML. `MODEL_NAME`,
       `MODEL_VERSION`, `ARTIFACT_FILES_PATH` and `ARTIFACT_VERSION` are logged at the start.
 
-      **SageMaker.** `serve` alone serves `/opt/ml/model` on port 8080.
+      **SageMaker.** `serve` alone serves `/opt/ml/model` on port 8080, or on
+      `SAGEMAKER_BIND_TO_PORT`. `SAGEMAKER_TRITON_DEFAULT_MODEL_NAME` is `default-model`.
+
+      **Vertex AI.** `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE` are `http-port`,
+      `health-route` and `predict-route`. The model has to be in the image or on a volume:
+      `AIP_STORAGE_URI` is not fetched.
 
       ## Stopping
 

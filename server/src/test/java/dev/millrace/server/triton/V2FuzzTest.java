@@ -154,8 +154,7 @@ class V2FuzzTest {
   /** JSON and what follows it. */
   private record Binary(String path, String json, ByteString tensors) {
     static Binary of(String model, String json, byte... tensors) {
-      return new Binary(
-          "/v2/models/%s/infer".formatted(model), json, ByteString.copyFrom(tensors));
+      return new Binary("/v2/models/%s/infer".formatted(model), json, ByteString.copyFrom(tensors));
     }
   }
 

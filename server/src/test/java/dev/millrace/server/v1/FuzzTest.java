@@ -16,8 +16,12 @@ import dev.millrace.proto.tensorflow.FloatList;
 import dev.millrace.proto.tfserving.ClassificationRequest;
 import dev.millrace.proto.tfserving.ExampleList;
 import dev.millrace.proto.tfserving.GetModelMetadataRequest;
+import dev.millrace.proto.tfserving.GetModelStatusRequest;
+import dev.millrace.proto.tfserving.InferenceTask;
 import dev.millrace.proto.tfserving.Input;
+import dev.millrace.proto.tfserving.MultiInferenceRequest;
 import dev.millrace.proto.tfserving.PredictRequest;
+import dev.millrace.proto.tfserving.RegressionRequest;
 import dev.millrace.server.fuzz.Fuzzing;
 import dev.millrace.server.fuzz.Mutations;
 import dev.millrace.server.fuzz.RawCalls;
@@ -127,7 +131,7 @@ class FuzzTest {
             .build();
     Object[][] requests = {
       {
-        "Predict",
+        "PredictionService/Predict",
         PredictRequest.newBuilder()
             .setModelSpec(spec("half_plus_two", 1))
             .putInputs("x", floats(1, 2, 3))
@@ -135,7 +139,7 @@ class FuzzTest {
             .build()
       },
       {
-        "Predict",
+        "PredictionService/Predict",
         PredictRequest.newBuilder()
             .setModelSpec(spec("text"))
             .putInputs(
@@ -144,14 +148,46 @@ class FuzzTest {
             .build()
       },
       {
-        "Classify",
+        "PredictionService/Predict",
+        PredictRequest.newBuilder()
+            .setModelSpec(spec("half_plus_two"))
+            .putInputs(
+                "x",
+                tensor(DataType.DT_FLOAT, 2)
+                    .setTensorContent(ByteString.copyFrom(new byte[8]))
+                    .build())
+            .build()
+      },
+      {
+        "PredictionService/Regress",
+        RegressionRequest.newBuilder()
+            .setModelSpec(spec("half_plus_two"))
+            .setInput(examples)
+            .build()
+      },
+      {
+        "PredictionService/MultiInference",
+        MultiInferenceRequest.newBuilder()
+            .addTasks(
+                InferenceTask.newBuilder()
+                    .setModelSpec(spec("classifier"))
+                    .setMethodName("tensorflow/serving/classify"))
+            .setInput(examples)
+            .build()
+      },
+      {
+        "ModelService/GetModelStatus",
+        GetModelStatusRequest.newBuilder().setModelSpec(spec("half_plus_two", 1)).build()
+      },
+      {
+        "PredictionService/Classify",
         ClassificationRequest.newBuilder()
             .setModelSpec(spec("classifier"))
             .setInput(examples)
             .build()
       },
       {
-        "GetModelMetadata",
+        "PredictionService/GetModelMetadata",
         GetModelMetadataRequest.newBuilder()
             .setModelSpec(spec("pair"))
             .addMetadataField("signature_def")
@@ -163,16 +199,16 @@ class FuzzTest {
             Status.Code.OK,
             Status.Code.INVALID_ARGUMENT,
             Status.Code.NOT_FOUND,
-            Status.Code.FAILED_PRECONDITION);
+            Status.Code.FAILED_PRECONDITION,
+            // Another method_name in MultiInference.
+            Status.Code.UNIMPLEMENTED);
     Fuzzing.run(
         "TF Serving gRPC",
         random -> {
           Object[] request = requests[random.nextInt(requests.length)];
           byte[] message = Mutations.of(((MessageLite) request[1]).toByteArray(), random);
           Status.Code code =
-              RawCalls.unary(
-                      server.channel, "tensorflow.serving.PredictionService/" + request[0], message)
-                  .getCode();
+              RawCalls.unary(server.channel, "tensorflow.serving." + request[0], message).getCode();
           assertThat(code)
               .as(() -> request[0] + " " + java.util.HexFormat.of().formatHex(message))
               .isIn(clientsFault);
