@@ -7,6 +7,7 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.DeviceArbiter;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -21,6 +22,8 @@ final class LoadedModel {
   private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
 
   private final ModelMetadata metadata;
+  private final ModelOptions options;
+  private final Map<String, LabelFile> labels;
   private final Placement placement;
   private final Servable servable;
   private final Batcher batcher;
@@ -37,6 +40,8 @@ final class LoadedModel {
 
   /**
    * @param metadata what clients see of the model
+   * @param options what was said about how it is served
+   * @param labels names of classes, by output
    * @param servable taken over
    * @param batcher over the servable's predictors; taken over
    * @param device what the batcher uses; taken over
@@ -45,6 +50,8 @@ final class LoadedModel {
    */
   LoadedModel(
       ModelMetadata metadata,
+      ModelOptions options,
+      Map<String, LabelFile> labels,
       Placement placement,
       Servable servable,
       Batcher batcher,
@@ -54,6 +61,8 @@ final class LoadedModel {
       Runnable onFreed,
       long loadNanos) {
     this.metadata = metadata;
+    this.options = options;
+    this.labels = labels;
     this.placement = placement;
     this.servable = servable;
     this.batcher = batcher;
@@ -71,6 +80,14 @@ final class LoadedModel {
   /** What clients see of the model. */
   ModelMetadata metadata() {
     return metadata;
+  }
+
+  ModelOptions options() {
+    return options;
+  }
+
+  Map<String, LabelFile> labels() {
+    return labels;
   }
 
   Placement placement() {
@@ -91,6 +108,11 @@ final class LoadedModel {
 
   long loadNanos() {
     return loadNanos;
+  }
+
+  /** What the version has done, before it was loaded this time too. */
+  ModelStatistics statistics() {
+    return pipeline.meters().statistics().snapshot(id());
   }
 
   /** Leases that are not given back. */

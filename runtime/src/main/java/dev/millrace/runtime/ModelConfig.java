@@ -13,11 +13,12 @@ import java.util.Optional;
 
 /**
  * What a {@code model.yaml} says: the {@link ModelOptions}, the model's {@code name}, its {@code
- * properties} (free texts that its metadata show), the {@code transformers} around it, one section
- * for the backend, named as it, and {@code batcher} and {@code dynamic_batching} for what KServe
- * and Triton would be told.
+ * properties} (free texts that its metadata show), {@code labels} (for an output, the file that
+ * names its classes), the {@code transformers} around it, one section for the backend, named as it,
+ * and {@code batcher} and {@code dynamic_batching} for what KServe and Triton would be told.
  *
  * @param source the file, for people
+ * @param labelFiles by output, the name of the file that names its classes
  * @param sections the backends' sections as they were read
  */
 record ModelConfig(
@@ -25,6 +26,7 @@ record ModelConfig(
     Optional<String> name,
     ModelOptions options,
     Map<String, String> properties,
+    Map<String, String> labelFiles,
     List<TransformerConfig> transformers,
     Map<String, Map<?, ?>> sections) {
   static final String FILE_NAME = "model.yaml";
@@ -32,7 +34,13 @@ record ModelConfig(
   /** The configuration of a model that has no file. */
   static ModelConfig none() {
     return new ModelConfig(
-        "no model.yaml", Optional.empty(), ModelOptions.none(), Map.of(), List.of(), Map.of());
+        "no model.yaml",
+        Optional.empty(),
+        ModelOptions.none(),
+        Map.of(),
+        Map.of(),
+        List.of(),
+        Map.of());
   }
 
   /**
@@ -51,11 +59,8 @@ record ModelConfig(
         ModelOptions.read(settings)
             .over(PlatformBatching.kserve(settings.section("batcher")))
             .over(PlatformBatching.triton(settings.section("dynamic_batching")));
-    Map<String, String> properties = new LinkedHashMap<>();
-    Settings section = settings.section("properties");
-    for (String key : section.keys()) {
-      section.string(key).ifPresent(value -> properties.put(key, value));
-    }
+    Map<String, String> properties = texts(settings.section("properties"));
+    Map<String, String> labelFiles = texts(settings.section("labels"));
     List<TransformerConfig> transformers = TransformerConfig.read(settings);
     Map<String, Map<?, ?>> sections = new LinkedHashMap<>();
     for (Backend backend : backends) {
@@ -69,7 +74,16 @@ record ModelConfig(
           });
     }
     settings.rejectUnknown();
-    return new ModelConfig(settings.source(), name, options, properties, transformers, sections);
+    return new ModelConfig(
+        settings.source(), name, options, properties, labelFiles, transformers, sections);
+  }
+
+  private static Map<String, String> texts(Settings section) {
+    Map<String, String> texts = new LinkedHashMap<>();
+    for (String key : section.keys()) {
+      section.string(key).ifPresent(value -> texts.put(key, value));
+    }
+    return texts;
   }
 
   /**
@@ -79,11 +93,14 @@ record ModelConfig(
   ModelConfig over(ModelConfig lower) {
     Map<String, String> mergedProperties = new LinkedHashMap<>(lower.properties);
     mergedProperties.putAll(properties);
+    Map<String, String> mergedLabelFiles = new LinkedHashMap<>(lower.labelFiles);
+    mergedLabelFiles.putAll(labelFiles);
     return new ModelConfig(
         sections.isEmpty() ? lower.source : source,
         name.or(lower::name),
         options.over(lower.options),
         mergedProperties,
+        mergedLabelFiles,
         transformers.isEmpty() ? lower.transformers : transformers,
         sections.isEmpty() ? lower.sections : sections);
   }

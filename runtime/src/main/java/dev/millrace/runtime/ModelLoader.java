@@ -12,6 +12,7 @@ import dev.millrace.batcher.DeviceArbiter;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** Turns a {@link LoadPlan} into a {@link LoadedModel}. Thread-safe. */
 final class ModelLoader {
@@ -55,12 +56,13 @@ final class ModelLoader {
 
   private LoadedModel loadInContext(LoadPlan plan) {
     long start = ticker.nanos();
+    Map<String, LabelFile> labels = plan.labels();
     // First, because what is wrong with them is found out at once.
     Chain chain = Chain.of(plan, steps.transformers(), steps.factories());
     try {
       Calibration.Ready ready = calibration.load(plan);
       try {
-        return start(plan, ready, metadata(plan, ready), chain, start);
+        return start(plan, ready, metadata(plan, ready), chain, labels, start);
       } catch (Throwable e) {
         ready.instances().close();
         throw e;
@@ -71,13 +73,25 @@ final class ModelLoader {
     }
   }
 
+  private static void requireOutputs(ModelMetadata metadata, Set<String> labelled) {
+    for (String output : labelled) {
+      if (!metadata.outputs().isEmpty() && metadata.output(output).isEmpty()) {
+        throw new InferenceException(
+            ErrorCode.FAILED_PRECONDITION,
+            "the model has no output '%s', which labels are given for".formatted(output));
+      }
+    }
+  }
+
   private LoadedModel start(
       LoadPlan plan,
       Calibration.Ready ready,
       ModelMetadata metadata,
       Chain chain,
+      Map<String, LabelFile> labels,
       long startNanos) {
     ModelMetadata outer = chain.describe(metadata);
+    requireOutputs(outer, labels.keySet());
     ModelOptions options = plan.options();
     ModelId id = plan.id();
     int maxBatchSize = metadata.maxBatchSize();
@@ -120,6 +134,8 @@ final class ModelLoader {
             outer, metadata, options.timeout(), chain, steps, batcher, modelMeters, ticker);
     return new LoadedModel(
         outer,
+        options,
+        labels,
         placement,
         ready.instances().model(),
         batcher,

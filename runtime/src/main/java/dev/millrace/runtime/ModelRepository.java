@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -276,14 +277,16 @@ final class ModelRepository {
         found.path(),
         options,
         config.properties(),
+        config.labelFiles(),
         config.engine(found.backend()),
         config.transformers(),
         Stream.of(path, model.path()).map(ModelRepository::directoryOf).distinct().toList());
   }
 
   private static Path directoryOf(Path path) {
-    Path parent = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
-    return parent == null ? path : parent;
+    return Files.isDirectory(path)
+        ? path
+        : Objects.requireNonNullElse(path.toAbsolutePath().getParent(), path);
   }
 
   private record Recognised(Backend backend, Path path) {}

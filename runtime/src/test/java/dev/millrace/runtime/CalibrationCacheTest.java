@@ -99,9 +99,7 @@ class CalibrationCacheTest {
             root.resolve("m"),
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
-            Settings.of("test", Map.of("level", "high")),
-            List.of(),
-            List.of()),
+            Settings.of("test", Map.of("level", "high"))),
         device,
         processors);
   }

@@ -57,9 +57,7 @@ class CalibrationTest {
             root.resolve("m.scripted"),
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
-            Settings.empty("none"),
-            List.of(),
-            List.of());
+            Settings.empty("none"));
     return new Calibration(PROCESSORS, cache, ticker).load(plan);
   }
 

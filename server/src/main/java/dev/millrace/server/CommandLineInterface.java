@@ -6,6 +6,7 @@ import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
 import dev.millrace.api.spi.TransformerFactory;
 import dev.millrace.runtime.Plugins;
+import dev.millrace.server.log.LogLevel;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;

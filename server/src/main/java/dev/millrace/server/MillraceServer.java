@@ -6,11 +6,17 @@ import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.server.admin.BatchingRoutes;
+import dev.millrace.server.cloud.CloudRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
+import dev.millrace.server.memory.SharedMemory;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.triton.GenerateRoutes;
+import dev.millrace.server.triton.MemoryRoutes;
+import dev.millrace.server.triton.SettingsRoutes;
+import dev.millrace.server.triton.TritonRoutes;
 import dev.millrace.server.v1.ModelService;
 import dev.millrace.server.v1.PredictionService;
 import dev.millrace.server.v1.V1Routes;
@@ -52,6 +58,7 @@ public final class MillraceServer implements AutoCloseable {
   private final ProcessMetrics processMetrics;
   private final ModelServer models;
   private final ExecutorService workers;
+  private final SharedMemory memory;
   private final EventLoops loops;
   private final HttpFrontEnd http;
   private final Transport transport;
@@ -63,16 +70,25 @@ public final class MillraceServer implements AutoCloseable {
     this.processMetrics = ProcessMetrics.bind(meters);
     this.models = ModelServer.create(config.runtime(), plugins, meters);
     this.workers = workers(config.runtime().processors());
+    this.memory =
+        config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();
     this.loops = EventLoops.start(config.ioThreads());
     try {
+      V1Routes v1 = new V1Routes(models);
+      V2Routes v2 = new V2Routes(models, config.name(), Version.text(), memory);
       this.http =
           new HttpFrontEnd(
               config.http(),
               List.of(
                   new ServerRoutes(meters),
-                  new V1Routes(models),
-                  new V2Routes(models, config.name(), Version.text()),
-                  new BatchingRoutes(models.models())),
+                  v1,
+                  v2,
+                  new TritonRoutes(models.models()),
+                  new GenerateRoutes(models, v2),
+                  new SettingsRoutes(models.models()),
+                  new MemoryRoutes(memory),
+                  new BatchingRoutes(models.models()),
+                  new CloudRoutes(models, v1, v2, config.cloud())),
               meters,
               workers,
               models::isPressed);
@@ -84,6 +100,7 @@ public final class MillraceServer implements AutoCloseable {
               Ticker.system(),
               config.grpc(),
               loops,
+              memory,
               List.of(
                   new PredictionService(models, Ticker.system()),
                   new ModelService(models.models())));
@@ -227,6 +244,7 @@ public final class MillraceServer implements AutoCloseable {
   private void closeParts() {
     models.close();
     workers.shutdown();
+    memory.close();
     loops.close();
     processMetrics.close();
     meters.close();

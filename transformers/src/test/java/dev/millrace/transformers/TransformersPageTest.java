@@ -1,5 +1,6 @@
 package dev.millrace.transformers;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.api.ModelId;
@@ -83,8 +84,7 @@ class TransformersPageTest {
       kind.create(new TransformerSource(new ModelId("m", "1"), List.of(directory), settings))
           .close();
       String known =
-          Assertions.catchThrowable(settings::rejectUnknown)
-              .getMessage()
+          requireNonNull(Assertions.catchThrowable(settings::rejectUnknown).getMessage())
               .replaceAll(".*known are ", "");
       assertThat(known.split(", ", -1))
           .as(kind.name())

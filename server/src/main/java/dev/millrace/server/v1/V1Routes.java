@@ -94,7 +94,8 @@ public final class V1Routes implements Routes {
     return models.labelled(exchange.variable("model"), exchange.variable("label"));
   }
 
-  private void predict(HttpExchange exchange, ModelId model) {
+  /** Answers a request for predictions by that model. */
+  public void predict(HttpExchange exchange, ModelId model) {
     String id = requestId(exchange);
     PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
     exchange.await(

@@ -12,6 +12,7 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Shape;
 import dev.millrace.api.TensorSpec;
+import dev.millrace.server.fuzz.Mutations;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.TensorLeakExtension;
 import io.netty.buffer.ByteBuf;
