@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+import sys
 
 from . import wire
 
@@ -24,12 +25,18 @@ class Region:
         except BaseException:
             os.close(self.descriptor)
             raise
-        self.view = memoryview(self.map)
+        self.unused = self.references()
+
+    def references(self):
+        return sys.getrefcount(self.map)
+
+    def is_held(self):
+        """Whether there are views of the contents, or arrays over them."""
+        return self.references() > self.unused
 
     def close(self):
         """Unmaps, unless the script still holds an array in it: then that is the last to go."""
         try:
-            self.view.release()
             self.map.close()
         except BufferError:
             pass
@@ -64,7 +71,7 @@ class Regions:
                 self.outputs.close()
                 self.outputs = None
             self.outputs = Region(rounded(size))
-        view = self.outputs.view
+        view = memoryview(self.outputs.map)
         at = 0
         for tensor in tensors:
             end = at + len(tensor.data)

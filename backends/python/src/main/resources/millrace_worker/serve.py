@@ -27,22 +27,17 @@ class Connection:
 
     def parse(self, body):
         region = self.regions.inputs
-        return wire.Call(body, None if region is None else region.view.toreadonly())
+        return wire.Call(body, None if region is None else memoryview(region.map).toreadonly())
 
     def inputs_kept(self, call):
         """Whether the script still holds arrays over the region for inputs; if so it is let go."""
-        kept = False
-        while call.tensors:
-            data = call.tensors.pop().data
-            try:
-                data.release()
-            except BufferError:
-                kept = True
-        if kept and self.regions.inputs is not None:
-            self.regions.inputs.close()
-            self.regions.inputs = None
-            return True
-        return False
+        call.tensors.clear()
+        region = self.regions.inputs
+        if region is None or not region.is_held():
+            return False
+        region.close()
+        self.regions.inputs = None
+        return True
 
     def answer(self, tensors, inline):
         """The parts of the frame for these tensors; contents are in it or in shared memory."""

@@ -85,6 +85,7 @@ final class ConfigurationPage {
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
+          List.of("python", "section", "none", "What only the Python backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(
               "tensorflow",
@@ -350,6 +351,8 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(PythonSection.HEAD);
+    PythonSection.KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH);
     PYTORCH_KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH_EXAMPLE);

@@ -54,7 +54,7 @@ class WorkerFaultsTest {
                   os.write(1, bytes(range(256)) * 100)
                   os.close(1)
                   os.close(2)
-                  if what == "fork":
+              if what == "fork":
                   if os.fork() == 0:
                       time.sleep(600)
               if what == "child":
