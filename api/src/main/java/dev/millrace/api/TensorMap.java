@@ -1,6 +1,8 @@
 package dev.millrace.api;
 
-import java.util.ArrayList;
+import static java.util.Objects.requireNonNull;
+
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +35,15 @@ public final class TensorMap implements AutoCloseable {
   /** A map of two tensors, which it takes over. */
   public static TensorMap of(String name1, Tensor tensor1, String name2, Tensor tensor2) {
     return builder().put(name1, tensor1).put(name2, tensor2).build();
+  }
+
+  /** A map of other tensors by the same names, in the same order, which it takes over. */
+  public TensorMap with(Tensor... others) {
+    if (others.length != tensors.length) {
+      throw new IllegalArgumentException(
+          "%d tensors for %d names".formatted(others.length, tensors.length));
+    }
+    return new TensorMap(names, others.clone());
   }
 
   public static Builder builder() {
@@ -109,8 +120,9 @@ public final class TensorMap implements AutoCloseable {
    * fits a try-with-resources that must not leak when something fails half way.
    */
   public static final class Builder implements AutoCloseable {
-    private final List<String> names = new ArrayList<>(4);
-    private final List<Tensor> tensors = new ArrayList<>(4);
+    private String[] names = EMPTY.names;
+    private Tensor[] tensors = EMPTY.tensors;
+    private int size;
 
     private Builder() {}
 
@@ -123,36 +135,55 @@ public final class TensorMap implements AutoCloseable {
       if (contains(name)) {
         throw new IllegalArgumentException("tensor '" + name + "' is there already");
       }
-      names.add(name);
-      tensors.add(tensor);
+      if (size == names.length) {
+        int length = Math.max(1, 2 * size);
+        names = Arrays.copyOf(names, length);
+        tensors = Arrays.copyOf(tensors, length);
+      }
+      names[size] = requireNonNull(name);
+      tensors[size++] = requireNonNull(tensor);
       return this;
     }
 
     public boolean contains(String name) {
-      return names.contains(name);
+      for (int i = 0; i < size; i++) {
+        if (names[i].equals(name)) {
+          return true;
+        }
+      }
+      return false;
     }
 
     public int size() {
-      return names.size();
+      return size;
     }
 
     /** The map of what was put, which takes it over. */
     public TensorMap build() {
-      TensorMap map =
-          names.isEmpty()
-              ? EMPTY
-              : new TensorMap(names.toArray(String[]::new), tensors.toArray(Tensor[]::new));
-      names.clear();
-      tensors.clear();
+      TensorMap map = EMPTY;
+      if (size > 0) {
+        map =
+            size == names.length
+                ? new TensorMap(names, tensors)
+                : new TensorMap(Arrays.copyOf(names, size), Arrays.copyOf(tensors, size));
+      }
+      clear();
       return map;
     }
 
     /** Closes what was put and not built. */
     @Override
     public void close() {
-      tensors.forEach(Tensor::close);
-      names.clear();
-      tensors.clear();
+      for (int i = 0; i < size; i++) {
+        tensors[i].close();
+      }
+      clear();
+    }
+
+    private void clear() {
+      names = EMPTY.names;
+      tensors = EMPTY.tensors;
+      size = 0;
     }
   }
 }

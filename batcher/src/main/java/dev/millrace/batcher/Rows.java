@@ -142,45 +142,55 @@ final class Rows {
    * @param rows of each part, in order; what is left of dimension 0 after them is dropped
    */
   static List<TensorMap> split(TensorMap outputs, int[] rows) {
-    List<TensorMap.Builder> shares = new ArrayList<>(rows.length);
-    for (int i = 0; i < rows.length; i++) {
-      shares.add(TensorMap.builder());
-    }
+    Tensor[][] shares = new Tensor[rows.length][outputs.size()];
+    int done = 0;
     try {
-      for (int i = 0; i < outputs.size(); i++) {
-        split(outputs.name(i), outputs.tensor(i), rows, shares);
+      while (done < outputs.size()) {
+        split(outputs.tensor(done), rows, shares, done);
+        done++;
       }
-      List<TensorMap> maps = new ArrayList<>(rows.length);
-      for (TensorMap.Builder share : shares) {
-        maps.add(share.build());
-      }
-      return maps;
     } catch (RuntimeException | Error e) {
-      shares.forEach(TensorMap.Builder::close);
+      for (Tensor[] share : shares) {
+        for (int i = 0; i < done; i++) {
+          share[i].close();
+        }
+      }
       outputs.close();
       throw e;
     }
+    List<TensorMap> maps = new ArrayList<>(rows.length);
+    for (Tensor[] share : shares) {
+      maps.add(outputs.with(share));
+    }
+    return maps;
   }
 
-  private static void split(
-      String name, Tensor tensor, int[] rows, List<TensorMap.Builder> shares) {
-    DataType dataType = tensor.dataType();
+  /** Puts each part's share of a tensor, which this takes over, at {@code index} of the part. */
+  private static void split(Tensor tensor, int[] rows, Tensor[][] shares, int index) {
     ByteBuffer data = tensor.data();
     Cursor cursor = new Cursor(tensor);
+    int done = 0;
     try (SharedTensor shared = new SharedTensor(tensor)) {
-      for (int i = 0; i < rows.length; i++) {
+      Shape shape = tensor.shape();
+      while (done < rows.length) {
         int start = cursor.position();
-        int length = cursor.skip(rows[i]) - start;
-        ByteBuffer slice = data.slice(start, length);
-        Shape shape = tensor.shape().withDim(0, rows[i]);
-        Tensor share;
-        if (isCopied(length, tensor.byteSize())) {
-          share = Tensor.copyOf(dataType, shape, slice);
-        } else {
-          share = Tensor.wrap(dataType, shape, slice, shared.retain());
+        int end = cursor.skip(rows[done]);
+        data.limit(end).position(start);
+        if (shape.dim(0) != rows[done]) {
+          shape = shape.withDim(0, rows[done]);
         }
-        shares.get(i).put(name, share);
+        if (isCopied(end - start, tensor.byteSize())) {
+          shares[done][index] = Tensor.copyOf(tensor.dataType(), shape, data);
+        } else {
+          shares[done][index] = Tensor.wrap(tensor.dataType(), shape, data, shared.retain());
+        }
+        done++;
       }
+    } catch (RuntimeException | Error e) {
+      for (int i = 0; i < done; i++) {
+        shares[i][index].close();
+      }
+      throw e;
     }
   }
 

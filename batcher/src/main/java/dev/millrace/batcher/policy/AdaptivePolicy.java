@@ -29,7 +29,7 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
    *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
-   *      would leave behind anyway.
+   *      would leave behind anyway; what it leaves only because batches are padded may fill the next size.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
@@ -181,7 +181,8 @@ public final class AdaptivePolicy implements BatchPolicy {
           trigger == Trigger.HOLD_TARGET ? DispatchReason.HOLD_TARGET : DispatchReason.HOLD_TIMEOUT;
     }
     if (!held && idle == 0 && shed == 0 && waiting < limit) {
-      Hold hold = hold(queue, learning, pick, limit, load, active, slow, nowNanos);
+      boolean leaves = pick < waiting && reason != DispatchReason.BUCKET;
+      Hold hold = hold(queue, learning, leaves, limit, load, active, slow, nowNanos);
       if (hold != null) {
         return hold;
       }
@@ -223,7 +224,7 @@ public final class AdaptivePolicy implements BatchPolicy {
   private @Nullable Hold hold(
       QueueView queue,
       ShapeLearning learning,
-      int pick,
+      boolean leaves,
       int cap,
       double load,
       int active,
@@ -239,7 +240,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     double runNanos = latency.predict(Math.min(waiting, cap));
     holds.open(
         context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
-    if (pick < waiting || joint <= waiting || config.maxHoldNanos() == 0) {
+    if (leaves || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
     double single = latency.predict(1) * slow;

@@ -16,10 +16,14 @@ final class LatencyModel {
    * Robustness. A sample that is further from its mean than 20 %, or 4 deviations if that is more, is
    * off: the mean moves only as if it were at that edge (a garbage collection, a page fault). Three in
    * a row on the same side are the truth. If no sample of another size was in line meanwhile, all
-   * sizes are scaled by what the three show, also those that were not run lately: what changes all
-   * at once (clock speed, a noisy neighbour) must not pass for a difference between sizes, which is
-   * batching gain. Otherwise that size begins anew. A size without samples for a minute loses weight
-   * until the line rules.
+   * sizes are scaled by what the three show: what changes all at once (clock speed, a noisy
+   * neighbour) must not pass for a difference between sizes, which is batching gain. Otherwise that
+   * size begins anew. A size without samples for a minute loses weight until the line rules.
+   *
+   * Sizes that were not run for 64 samples follow the level: a moving average of how far samples are
+   * from a curve that is kept as it was (after 1, 2, 4, 8, ... samples). If they were scaled along with
+   * the others instead, many short disturbances would carry them off, step by step, because a speed
+   * does not come back in the steps in which it went: a busy machine made 3 rows cost 126 seconds.
    *
    * Prediction. The line times a ratio: at a sampled size its own mean over the line, drawn towards
    * 1 by as much as noise is larger than what sizes differ from the line anyway (empirical Bayes); between sampled sizes the ratio is interpolated, beyond them it is the last.
@@ -56,6 +60,8 @@ final class LatencyModel {
   private static final double STALE_WEIGHT = 0.5;
   private static final double STALE_DECAY = 0.9;
   private static final double KNOWN_WEIGHT = 3;
+  private static final double LEVEL_GAIN = 0.05;
+  private static final int FOLLOWS_AFTER = 64;
 
   private final int cap;
   private final int[] padded;
@@ -67,6 +73,7 @@ final class LatencyModel {
   private final long[] number;
   private final int[] off;
   private final double[] table;
+  private final double[] kept;
   private final double[] poolValue;
   private final double[] poolWeight;
   private final int[] poolEnd;
@@ -80,6 +87,8 @@ final class LatencyModel {
   private int offInARow;
   private long offSince;
   private double offSum;
+  private double level;
+  private double followed;
   private long samples;
   private int version;
 
@@ -118,6 +127,7 @@ final class LatencyModel {
     number = new long[slots];
     off = new int[slots];
     table = new double[slots];
+    kept = new double[slots];
     poolValue = new double[slots];
     poolWeight = new double[slots];
     poolEnd = new int[slots];
@@ -174,12 +184,20 @@ final class LatencyModel {
     int i = slot(b);
     double sample = b <= EXACT || samples == 0 ? nanos : nanos * line(size[i]) / line(b);
     samples++;
+    if (kept[i] > 0) {
+      level += trust * LEVEL_GAIN * (Math.log(sample / kept[i]) - level);
+    }
     boolean turned = learn(i, sample, trust);
     last[i] = nowNanos;
     number[i] = samples;
     if (turned || samples <= 64 || (samples & 3) == 0) {
       decayStale(nowNanos);
       rebuild();
+    }
+    if (Long.bitCount(samples) == 1) {
+      System.arraycopy(table, 0, kept, 0, table.length);
+      level = 0;
+      followed = 0;
     }
   }
 
@@ -249,15 +267,31 @@ final class LatencyModel {
   private void scale(double factor) {
     for (int i = 1; i < mean.length; i++) {
       boolean newSince = weight[i] < KNOWN_WEIGHT && number[i] > offSince;
-      if (!newSince) {
+      if (!newSince && !follows(i)) {
         mean[i] *= factor;
         deviation[i] *= factor;
       }
       weight[i] = Math.min(weight[i], KNOWN_WEIGHT);
       off[i] = 0;
     }
+    level = followed + Math.log(factor);
+  }
+
+  private boolean follows(int i) {
+    return samples - number[i] > FOLLOWS_AFTER;
+  }
+
+  private void followLevel() {
+    double factor = Math.exp(level - followed);
+    for (int i = 1; i < mean.length; i++) {
+      if (follows(i)) {
+        mean[i] *= factor;
+        deviation[i] *= factor;
+      }
+    }
     priorTau *= factor;
     priorAlpha *= factor;
+    followed = level;
   }
 
   private void decayStale(long nowNanos) {
@@ -269,6 +303,7 @@ final class LatencyModel {
   }
 
   private void rebuild() {
+    followLevel();
     fit();
     fillRatios();
     pool();

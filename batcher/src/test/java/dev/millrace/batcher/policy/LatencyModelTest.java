@@ -123,6 +123,29 @@ class LatencyModelTest {
   }
 
   @Test
+  void spellsOfDisturbance_leaveSizesThatAreNotRunInProportion() {
+    for (int seed = 0; seed < 20; seed++) {
+      LatencyModel model = Curves.model(b -> 1 + 0.1 * b);
+      Random random = new Random(seed);
+      int spell = 10 + random.nextInt(100);
+      for (int i = 0; i < 50_000; i++) {
+        int b = 1 + random.nextInt(2);
+        boolean disturbed = (i / spell) % 4 == 0 && random.nextInt(3) > 0;
+        model.add(b, (1 + 0.1 * b) * MILLI * (disturbed ? 2 + random.nextInt(20) : 1), 0);
+      }
+      for (int i = 0; i < 200; i++) {
+        int b = 1 + random.nextInt(2);
+        model.add(b, (1 + 0.1 * b) * MILLI, 0);
+      }
+      for (int b : new int[] {1, 2, 8, 64}) {
+        assertThat(model.predict(b) / ((1 + 0.1 * b) * MILLI))
+            .as("seed %d, %d rows", seed, b)
+            .isBetween(0.1, 2.0);
+      }
+    }
+  }
+
+  @Test
   void staleSizes_yieldToTheLine() {
     LatencyModel model = Curves.model(b -> 1 + b);
     long later = 0;
