@@ -158,7 +158,11 @@ def reason_of(failure):
     ):
         trace = trace.tb_next
     lines = "".join(traceback.format_exception(type(failure), failure, trace)).splitlines()
-    told = [line.strip() for line in lines if line.strip() and set(line.strip()) - set("^~")]
+    told = [
+        line.strip()
+        for line in lines
+        if set(line.strip()) - set("^~") and not line.startswith("Traceback ")
+    ]
     return " | ".join(told[-TRACE_LINES:])
 
 
