@@ -13,10 +13,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * A script with a class {@code Transformer} around a model of any engine, in processes of its own.
  *
- * <p>{@code preprocess} gets the rows of the request in a body, as the front end of V1 found them or
- * made from tensors; what it returns becomes the inputs that the model declares, or JSON texts if
- * it declares none. {@code postprocess} gets the outputs as rows. What clients may send is for the
- * script to say, so to them the model declares nothing.
+ * <p>{@code preprocess} gets the rows of the request in a body, as the front end of V1 found them
+ * or made from tensors; what it returns becomes the inputs that the model declares, or JSON texts
+ * if it declares none. {@code postprocess} gets the outputs as rows. What clients may send is for
+ * the script to say, so to them the model declares nothing.
  */
 final class PythonTransformer implements Transformer {
   private final Scripts scripts;
