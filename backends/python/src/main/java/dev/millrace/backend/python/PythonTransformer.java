@@ -4,10 +4,15 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.Settings;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Transformer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,15 +28,40 @@ final class PythonTransformer implements Transformer {
   private final int calls;
   private volatile @Nullable WorkerPool pool;
 
+  private PythonTransformer(Scripts scripts, int calls) {
+    this.scripts = scripts;
+    this.calls = calls;
+  }
+
   /**
    * A transformer whose processes are not started yet.
    *
-   * @param scripts with a transformer and no predictor
-   * @param calls how many requests it works on at the same time
+   * @param directories where the model's files are; the script is the one that the settings name,
+   *     else the only {@code transformer*.py} of the first directory that has one
+   * @param settings {@code instances}, how many requests it works on at the same time (default: one
+   *     for each processor), and those of {@link PythonSettings}
+   * @throws InferenceException INVALID_ARGUMENT for settings, FAILED_PRECONDITION if there is no
+   *     script
    */
-  PythonTransformer(Scripts scripts, int calls) {
-    this.scripts = scripts;
-    this.calls = calls;
+  static PythonTransformer of(ModelId model, List<Path> directories, Settings settings) {
+    int calls =
+        settings.integer("instances", 1, 1024).orElse(Runtime.getRuntime().availableProcessors());
+    PythonSettings read = PythonSettings.read(settings, false);
+    ScriptFiles files = ScriptFiles.ofThisProcess();
+    for (Path directory : directories) {
+      Optional<Path> script =
+          read.script().isPresent()
+              ? read.script().map(directory::resolve).filter(Files::isRegularFile)
+              : files.transformer(directory);
+      if (script.isPresent()) {
+        return new PythonTransformer(
+            new Scripts(model, directory, null, script.get(), read, files), calls);
+      }
+    }
+    throw new InferenceException(
+        ErrorCode.FAILED_PRECONDITION,
+        "%s: there is no script %s in %s"
+            .formatted(settings.source(), read.script().orElse("transformer*.py"), directories));
   }
 
   /**

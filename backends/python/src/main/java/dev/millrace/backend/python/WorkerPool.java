@@ -428,6 +428,7 @@ final class WorkerPool implements AutoCloseable {
   @Override
   public void close() {
     List<Worker> ended;
+    List<Connection> unused;
     lock.lock();
     try {
       if (closed) {
@@ -435,6 +436,7 @@ final class WorkerPool implements AutoCloseable {
       }
       closed = true;
       ended = List.copyOf(workers);
+      unused = List.copyOf(idle);
       idle.clear();
       changed.signalAll();
     } finally {
@@ -452,6 +454,6 @@ final class WorkerPool implements AutoCloseable {
         return;
       }
     }
-    ended.forEach(worker -> worker.connections().forEach(Connection::unmap));
+    unused.forEach(Connection::unmap);
   }
 }

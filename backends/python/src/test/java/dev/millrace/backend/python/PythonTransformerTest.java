@@ -44,11 +44,9 @@ class PythonTransformerTest {
 
   private PythonTransformer transformer(
       String script, Map<String, Object> settings, List<TensorSpec> inner) {
-    Path file = PythonFixture.write(directory, "transformer.py", script);
-    PythonSettings read = PythonSettings.read(Settings.of("model.yaml", settings), false);
+    PythonFixture.write(directory, "transformer-mine.py", script);
     PythonTransformer transformer =
-        new PythonTransformer(
-            new Scripts(MODEL, directory, null, file, read, new ScriptFiles(Map.of())), 1);
+        PythonTransformer.of(MODEL, List.of(directory), Settings.of("model.yaml", settings));
     transformer.start(inner);
     return transformer;
   }
@@ -125,7 +123,8 @@ class PythonTransformerTest {
             def postprocess(self, outputs):
                 return {"ranking": sorted(outputs["predictions"])}
         """;
-    try (PythonTransformer transformer = transformer(script, Map.of("envelope", "raw"), ONE);
+    try (PythonTransformer transformer =
+            transformer(script, Map.of("envelope", "raw", "instances", 1), ONE);
         InferenceRequest prepared =
             transformer.preprocess(
                 request(TensorMap.of("inputs", Tensor.copyOf(Shape.of(1), "[[1, 2]]"))))) {
@@ -156,6 +155,14 @@ class PythonTransformerTest {
       assertThatThrownBy(() -> transformer.preprocess(request)).hasMessage("KeyError: 'customer'");
       assertThat(request.inputs().tensor(0).isClosed()).isFalse();
     }
+  }
+
+  @Test
+  void aMissingScript_isNamed() {
+    assertThatThrownBy(() ->
+            PythonTransformer.of(
+                MODEL, List.of(directory), Settings.of("model.yaml", Map.of("script", "no.py"))))
+        .hasMessage("model.yaml: there is no script no.py in [%s]".formatted(directory));
   }
 
   @Test
