@@ -13,6 +13,7 @@ import dev.millrace.proto.inference.ModelInferResponse;
 import dev.millrace.runtime.Backends;
 import dev.millrace.server.RestClient.Answer;
 import dev.millrace.server.http.NettyLeakExtension;
+import dev.millrace.testing.OnnxModels;
 import dev.millrace.testing.TensorLeakExtension;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -21,7 +22,11 @@ import io.grpc.netty.NettyChannelBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -285,6 +290,21 @@ class PythonServingTest {
   }
 
   @Test
+  void aScript_winsOverAModelOfAnotherEngineBesideIt() throws IOException {
+    write("predictor.py", "class Predictor:\n  def predict(self, x): return x\n");
+    Files.write(directory.resolve("model.onnx"), OnnxModels.lookup());
+    write("tokenizer.pkl", "");
+    try (MillraceServer server = serve()) {
+      assertThat(predict(server, "{\"instances\":[1]}").body()).isEqualTo("{\"predictions\":[1]}");
+    }
+    Files.delete(directory.resolve("predictor.py"));
+    try (MillraceServer server = serve()) {
+      String name = String.valueOf(directory.getFileName());
+      assertThat(RestClient.get(server.port(), "/v2/models/" + name).body()).contains("onnx");
+    }
+  }
+
+  @Test
   void errors_haveTheirStatusAndNoStack() throws IOException {
     write(
         "predictor.py",
@@ -327,14 +347,14 @@ class PythonServingTest {
         """);
     write("model.yaml", "max-batch-size: 16\ninstances: 1\n");
     try (MillraceServer server = serve()) {
-      List<java.util.concurrent.Callable<Answer>> calls = new java.util.ArrayList<>();
+      List<Callable<Answer>> calls = new ArrayList<>();
       for (int i = 0; i < 24; i++) {
         String row = i == 13 ? "\"bad\"" : Integer.toString(i);
         calls.add(() -> predict(server, "{\"instances\":[" + row + "]}"));
       }
       int merged = 0;
-      try (var threads = java.util.concurrent.Executors.newFixedThreadPool(24)) {
-        List<java.util.concurrent.Future<Answer>> answers = threads.invokeAll(calls);
+      try (var threads = Executors.newFixedThreadPool(24)) {
+        List<Future<Answer>> answers = threads.invokeAll(calls);
         for (int i = 0; i < answers.size(); i++) {
           Answer answer = answers.get(i).get();
           if (i == 13) {
