@@ -15,6 +15,7 @@ import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -55,8 +56,8 @@ final class Worker implements AutoCloseable {
   private final WorkerSpec spec;
   private final Process process;
   private final ScriptOutput output;
-  private final List<Connection> connections = new ArrayList<>();
-  private @Nullable SocketChannel lifeline;
+  private final List<Connection> connections = new CopyOnWriteArrayList<>();
+  private volatile @Nullable SocketChannel lifeline;
   private Map<String, String> facts = Map.of();
   private long pid;
   private boolean sharesMemory;

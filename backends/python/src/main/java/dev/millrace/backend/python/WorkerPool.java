@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -25,16 +24,13 @@ import org.slf4j.LoggerFactory;
  * <p>A worker that ends is started again: at once if it ever answered a call, else after a time
  * that doubles from {@value #FIRST_DELAY_MILLIS} ms to {@value #LONGEST_DELAY_MILLIS} ms. Calls
  * wait for a free worker while there is one, or one is being started; they fail at once while none
- * can be. A worker whose call takes too long, and an idle one that does not answer, is killed.
- * Thread-safe.
+ * can be. Thread-safe.
  */
 final class WorkerPool implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WorkerPool.class);
 
   private static final long FIRST_DELAY_MILLIS = 100;
   private static final long LONGEST_DELAY_MILLIS = 30_000;
-  private static final Duration PING_INTERVAL = Duration.ofSeconds(10);
-  private static final Duration PING_LIMIT = Duration.ofSeconds(10);
 
   private final WorkerSpec spec;
   private final ReentrantLock lock = new ReentrantLock();
@@ -48,12 +44,11 @@ final class WorkerPool implements AutoCloseable {
 
   private String lastFailure = "";
   private boolean closed;
-  private final Thread watcher;
+  private final WorkerWatch watch;
 
   private WorkerPool(WorkerSpec spec) {
     this.spec = spec;
-    this.watcher =
-        Thread.ofPlatform().name("python-watch-" + spec.name()).daemon().unstarted(this::watch);
+    this.watch = new WorkerWatch(this, spec);
   }
 
   /**
@@ -70,7 +65,7 @@ final class WorkerPool implements AutoCloseable {
       pool.keepers.add(Thread.ofVirtual().unstarted(() -> pool.keep(worker)));
     }
     pool.keepers.forEach(Thread::start);
-    pool.watcher.start();
+    pool.watch.start();
     return pool;
   }
 
@@ -178,7 +173,7 @@ final class WorkerPool implements AutoCloseable {
             : "the Python process that ran this call ended%s".formatted(exit));
   }
 
-  private static String text(Duration time) {
+  static String text(Duration time) {
     return time.toMillis() % 1000 == 0 ? time.toSeconds() + " s" : time.toMillis() + " ms";
   }
 
@@ -212,7 +207,8 @@ final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private void release(Connection connection, boolean usable) {
+  /** Takes a connection back; one that is not usable is closed. */
+  void release(Connection connection, boolean usable) {
     lock.lock();
     try {
       if (usable && !closed && workers.contains(connection.worker())) {
@@ -255,7 +251,7 @@ final class WorkerPool implements AutoCloseable {
     unused.forEach(Connection::unmap);
   }
 
-  private boolean isClosed() {
+  boolean isClosed() {
     lock.lock();
     try {
       return closed;
@@ -338,39 +334,8 @@ final class WorkerPool implements AutoCloseable {
     }
   }
 
-  /** Kills workers whose calls take too long, and asks the idle ones whether they are well. */
-  private void watch() {
-    long limit = spec.callTimeout().toNanos();
-    long interval = Math.clamp(limit / 8, 10_000_000L, 1_000_000_000L);
-    long asked = System.nanoTime();
-    try {
-      while (!isClosed()) {
-        TimeUnit.NANOSECONDS.sleep(interval);
-        long now = System.nanoTime();
-        for (Worker worker : current()) {
-          for (Connection connection : worker.connections()) {
-            if (connection.hasRunFor(limit, now)) {
-              LOG.error(
-                  "{}: a call took longer than {}; its process {} is killed",
-                  spec.name(),
-                  text(spec.callTimeout()),
-                  worker.pid());
-              connection.overdue();
-              worker.kill();
-            }
-          }
-        }
-        if (now - asked > PING_INTERVAL.toNanos()) {
-          asked = now;
-          current().forEach(worker -> Thread.ofVirtual().start(() -> ping(worker)));
-        }
-      }
-    } catch (InterruptedException e) {
-      LOG.debug("{}: not watched any more", spec.name());
-    }
-  }
-
-  private List<Worker> current() {
+  /** The workers that are alive. */
+  List<Worker> current() {
     lock.lock();
     try {
       return List.copyOf(workers);
@@ -379,37 +344,10 @@ final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private void ping(Worker worker) {
-    Connection connection = take(worker);
-    if (connection == null) {
-      return;
-    }
-    boolean usable = false;
-    Thread limit =
-        Thread.ofVirtual()
-            .start(() -> {
-              try {
-                Thread.sleep(PING_LIMIT);
-                LOG.error(
-                    "{}: process {} does not answer and is killed", spec.name(), worker.pid());
-                worker.kill();
-              } catch (InterruptedException e) {
-                LOG.trace("{}: process {} is well", spec.name(), worker.pid());
-              }
-            });
-    try {
-      connection.ping();
-      usable = true;
-    } catch (IOException e) {
-      LOG.debug("{}: process {} is gone", spec.name(), worker.pid(), e);
-      worker.kill();
-    } finally {
-      limit.interrupt();
-      release(connection, usable);
-    }
-  }
-
-  private @Nullable Connection take(Worker worker) {
+  /**
+   * A free connection of that worker, to be given back by {@link #release}; null if it has none.
+   */
+  @Nullable Connection take(Worker worker) {
     lock.lock();
     try {
       for (Connection connection : idle) {
@@ -442,7 +380,7 @@ final class WorkerPool implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    watcher.interrupt();
+    watch.stop();
     keepers.forEach(Thread::interrupt);
     List<Thread> closing =
         ended.stream().map(worker -> Thread.ofVirtual().start(worker::close)).toList();
