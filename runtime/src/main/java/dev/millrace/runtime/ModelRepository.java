@@ -21,6 +21,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -291,7 +292,7 @@ final class ModelRepository {
 
   private record Recognised(Backend backend, Path path) {}
 
-  /** The first backend, or the one named, that has a model in {@code path}. */
+  /** The backend, or the one named, that has a model in {@code path}, by precedence and order. */
   private Optional<Recognised> recognise(Path path, Optional<String> name) {
     List<Backend> asked =
         name.isEmpty()
@@ -305,13 +306,33 @@ final class ModelRepository {
                   name.orElse(""),
                   backends.stream().map(Backend::name).collect(Collectors.joining(", "))));
     }
+    Optional<Recognised> best = Optional.empty();
+    int highest = Integer.MIN_VALUE;
+    @Nullable InferenceException failure = null;
     for (Backend backend : asked) {
-      Optional<Path> model = backend.findModel(path);
-      if (model.isPresent()) {
-        return Optional.of(new Recognised(backend, model.get()));
+      int precedence = 0;
+      Optional<Recognised> found = Optional.empty();
+      @Nullable InferenceException own = null;
+      try {
+        Optional<Path> model = backend.findModel(path);
+        if (model.isEmpty()) {
+          continue;
+        }
+        precedence = backend.precedence(model.get());
+        found = Optional.of(new Recognised(backend, model.get()));
+      } catch (InferenceException e) { // there is something, and it is not clear what
+        own = e;
+      }
+      if (precedence > highest) {
+        highest = precedence;
+        best = found;
+        failure = own;
       }
     }
-    return Optional.empty();
+    if (failure != null) {
+      throw failure;
+    }
+    return best;
   }
 
   private InferenceException nothingRecognised(Path path) {

@@ -97,6 +97,7 @@ final class ConfigurationPage {
               "Names for the classes that an output scores, for clients that ask for classes: a text"
                   + " file beside this one or in the version's directory, with one name a line."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
+          List.of("python", "section", "none", "What only the Python backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(
               "tensorflow",
@@ -367,6 +368,8 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(PythonSection.HEAD);
+    PythonSection.KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH);
     PYTORCH_KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH_EXAMPLE);

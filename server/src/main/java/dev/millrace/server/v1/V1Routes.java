@@ -21,6 +21,9 @@ import java.util.concurrent.CompletableFuture;
 /**
  * The paths under {@code /v1/models}, which are KServe's and TF Serving's at the same time.
  *
+ * <p>{@code /predict}, {@code /classify} and {@code /regress}, where Hopsworks runs a script
+ * without KServe, are of the only model.
+ *
  * <p>Where the two differ: a list of models and the state of one are answered with the members of
  * both; the texts of errors are TF Serving's.
  */
@@ -61,6 +64,9 @@ public final class V1Routes implements Routes {
     add(router, HttpMethod.POST, ":classify", this::classify);
     add(router, HttpMethod.POST, ":regress", this::regress);
     add(router, HttpMethod.POST, ":explain", V1Routes::explain);
+    router.add(HttpMethod.POST, "/predict", exchange -> predict(exchange, models.only()));
+    router.add(HttpMethod.POST, "/classify", exchange -> script(exchange, "classify:"));
+    router.add(HttpMethod.POST, "/regress", exchange -> script(exchange, "regress:"));
     router.add(HttpMethod.GET, VERSION, exchange -> versions(exchange, versioned(exchange)));
     router.add(HttpMethod.GET, LABEL, exchange -> versions(exchange, labelled(exchange)));
   }
@@ -97,10 +103,30 @@ public final class V1Routes implements Routes {
   /** Answers a request for predictions by that model. */
   public void predict(HttpExchange exchange, ModelId model) {
     String id = requestId(exchange);
-    PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
+    answer(exchange, PredictReader.read(id, model, models.metadata(model), exchange.body()));
+  }
+
+  private void answer(HttpExchange exchange, PredictRequest request) {
     exchange.await(
         server.infer(request.inference(), new RequestHeaders(exchange.headers())),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
+  }
+
+  /**
+   * A verb of the server that Hopsworks runs scripts in without KServe. Any other model takes
+   * examples.
+   */
+  private void script(HttpExchange exchange, String verb) {
+    ModelId model = models.only();
+    ModelMetadata metadata = models.metadata(model);
+    if (metadata.inputs().isEmpty()) {
+      String id = requestId(exchange);
+      answer(exchange, PredictReader.read(id, verb, model, metadata, exchange.body()));
+    } else if (verb.startsWith("classify")) {
+      classify(exchange, model);
+    } else {
+      regress(exchange, model);
+    }
   }
 
   private void classify(HttpExchange exchange, ModelId model) {
