@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
@@ -89,6 +90,13 @@ final class PythonTransformer implements Transformer {
   @Override
   public boolean mayBlock() {
     return true;
+  }
+
+  /** Starts the processes, which have to know what the model takes. */
+  @Override
+  public ModelMetadata describe(ModelMetadata inner) {
+    start(inner.inputs());
+    return inner.withInputs(List.of()).withOutputs(List.of());
   }
 
   @Override
