@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
@@ -32,6 +33,7 @@ final class Pipeline {
 
   private final ModelId id;
   private final Steps steps;
+  private final List<InferenceLogger> loggers;
   private final RequestValidator validator;
   private final Optional<Duration> defaultTimeout;
   private final Batcher batcher;
@@ -42,11 +44,13 @@ final class Pipeline {
       ModelMetadata metadata,
       Optional<Duration> defaultTimeout,
       Steps steps,
+      List<InferenceLogger> loggers,
       Batcher batcher,
       ModelMeters meters,
       Ticker ticker) {
     this.id = metadata.id();
     this.steps = steps;
+    this.loggers = loggers;
     this.validator = new RequestValidator(metadata);
     this.defaultTimeout = defaultTimeout;
     this.batcher = batcher;
@@ -77,34 +81,53 @@ final class Pipeline {
 
   /** Takes the inputs over, unless it throws an InferenceException. */
   Reply predict(String requestId, InferenceRequest request) {
-    validator.validate(request);
-    log(Side.MODEL_INPUTS, requestId, request.inputs(), null);
+    for (InferenceLogger logger : loggers) {
+      logger.admit();
+    }
+    log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
     try {
+      validator.validate(request);
       return batcher.submit(
           request.inputs(),
           request.requestedOutputs(),
           request.deadline(),
           RequestValidator.priority(request));
     } catch (InferenceException e) {
-      log(Side.PREDICTIONS, requestId, TensorMap.empty(), e.code());
+      log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;
     }
   }
 
-  /** Tells the loggers what came out; {@code outputs} stay the caller's. */
-  void logPredictions(String requestId, TensorMap outputs, @Nullable ErrorCode error) {
-    log(Side.PREDICTIONS, requestId, outputs, error);
+  /**
+   * Tells the loggers what came out; {@code outputs} stay the caller's.
+   *
+   * @param parameters the request's
+   */
+  void logPredictions(
+      String requestId,
+      Parameters parameters,
+      TensorMap outputs,
+      @Nullable InferenceException error) {
+    log(Side.PREDICTIONS, requestId, parameters, outputs, error);
   }
 
-  private void log(Side side, String requestId, TensorMap tensors, @Nullable ErrorCode error) {
-    List<InferenceLogger> loggers = steps.loggers();
-    if (loggers.isEmpty()) {
-      return;
-    }
-    InferenceRecord entry = new InferenceRecord(side, requestId, id, Instant.now(), tensors, error);
-    for (InferenceLogger logger : loggers) {
+  private void log(
+      Side side,
+      String requestId,
+      Parameters parameters,
+      TensorMap tensors,
+      @Nullable InferenceException error) {
+    InferenceRecord entry = null;
+    for (int i = 0; i < loggers.size(); i++) {
+      InferenceLogger logger = loggers.get(i);
       try {
-        logger.log(entry);
+        if (logger.wants(side, requestId, parameters)) {
+          if (entry == null) {
+            entry =
+                new InferenceRecord(side, requestId, id, Instant.now(), parameters, tensors, error);
+          }
+          logger.log(entry);
+        }
       } catch (RuntimeException e) {
         LOG.error("{}: an inference logger threw, which none may", id, e);
       }

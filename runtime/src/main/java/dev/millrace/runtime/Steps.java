@@ -2,6 +2,7 @@ package dev.millrace.runtime;
 
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.Transformer;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -15,9 +16,9 @@ record Steps(List<Transformer> transformers, List<InferenceLogger> loggers) {
     loggers = List.copyOf(loggers);
   }
 
-  /** Closes them, the ones that were used last first. */
-  void close() {
-    loggers.forEach(InferenceLogger::close);
+  /** Closes them, the ones that were used last first; the loggers may take that long. */
+  void close(Duration grace) {
+    loggers.forEach(logger -> logger.close(grace));
     transformers.forEach(Transformer::close);
   }
 }

@@ -1,10 +1,14 @@
 package dev.millrace.server;
 
+import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.runtime.LoadListener;
+import dev.millrace.runtime.Loggers;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.admin.BatchingRoutes;
+import dev.millrace.server.admin.LoggerRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
@@ -60,7 +64,9 @@ public final class MillraceServer implements AutoCloseable {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
-    this.models = ModelServer.create(config.runtime(), backends, meters);
+    this.models =
+        ModelServer.create(
+            config.runtime(), backends, List.of(), loggers(config), meters, Ticker.system());
     this.workers = workers(config.runtime().processors());
     this.loops = EventLoops.start(config.ioThreads());
     try {
@@ -71,7 +77,8 @@ public final class MillraceServer implements AutoCloseable {
                   new ServerRoutes(meters),
                   new V1Routes(models),
                   new V2Routes(models, config.name(), Version.text()),
-                  new BatchingRoutes(models.models())),
+                  new BatchingRoutes(models.models()),
+                  new LoggerRoutes(models)),
               meters,
               workers,
               models::isPressed);
@@ -91,6 +98,21 @@ public final class MillraceServer implements AutoCloseable {
       closeParts();
       throw e;
     }
+  }
+
+  /** The logger, which the models' server closes; none if none is configured. */
+  private List<InferenceLogger> loggers(ServerConfig config) {
+    return config
+        .logger()
+        .map(logger ->
+            List.of(
+                Loggers.start(
+                    logger.providers(),
+                    logger.provider(),
+                    Settings.of("inference log", logger.settings()),
+                    logger.environment(),
+                    meters)))
+        .orElse(List.of());
   }
 
   private Transport bind(GrpcServer grpc) throws IOException {

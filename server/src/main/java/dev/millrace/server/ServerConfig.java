@@ -8,6 +8,7 @@ import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * What a {@link MillraceServer} is made from.
@@ -20,6 +21,7 @@ import java.time.Duration;
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
+ * @param logger how inferences are logged; empty not to
  */
 public record ServerConfig(
     String name,
@@ -29,7 +31,8 @@ public record ServerConfig(
     GrpcConfig grpc,
     int ioThreads,
     Duration drainDelay,
-    Duration gracePeriod) {
+    Duration gracePeriod,
+    Optional<LoggerConfig> logger) {
   public ServerConfig {
     requireNonNull(name, "name is null");
     requireNonNull(runtime, "runtime is null");
@@ -57,7 +60,8 @@ public record ServerConfig(
         GrpcConfig.defaults(),
         runtime.processors(),
         Duration.ZERO,
-        ServerSettings.GRACE_PERIOD.requiredFallback());
+        ServerSettings.GRACE_PERIOD.requiredFallback(),
+        Optional.empty());
   }
 
   /** One place to serve from, everything else by default. */
@@ -72,28 +76,42 @@ public record ServerConfig(
 
   /** This configuration with other models. */
   public ServerConfig withRuntime(RuntimeConfig other) {
-    return new ServerConfig(name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
   }
 
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
-    return new ServerConfig(name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod);
+    return new ServerConfig(name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
   }
 
   /** This configuration with another HTTP front end. */
   public ServerConfig withHttp(HttpConfig other) {
     return new ServerConfig(
-        name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod);
+        name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod, logger);
   }
 
   /** This configuration with another gRPC front end. */
   public ServerConfig withGrpc(GrpcConfig other) {
     return new ServerConfig(
-        name, runtime, transport, http, other, ioThreads, drainDelay, gracePeriod);
+        name, runtime, transport, http, other, ioThreads, drainDelay, gracePeriod, logger);
+  }
+
+  /** This configuration with a log of inferences. */
+  public ServerConfig withLogger(LoggerConfig other) {
+    return new ServerConfig(
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        Optional.of(other));
   }
 
   /** This configuration with other times to stop in. */
   public ServerConfig withStopTimes(Duration delay, Duration grace) {
-    return new ServerConfig(name, runtime, transport, http, grpc, ioThreads, delay, grace);
+    return new ServerConfig(name, runtime, transport, http, grpc, ioThreads, delay, grace, logger);
   }
 }

@@ -34,8 +34,9 @@ final class RequestHeaders {
    * The request with its headers beside its own parameters, of which none can pass for a header.
    *
    * @param request taken over
+   * @param target what was asked for, which becomes the header {@code :path}
    */
-  static InferenceRequest addTo(InferenceRequest request, HttpHeaders headers) {
+  static InferenceRequest addTo(InferenceRequest request, HttpHeaders headers, String target) {
     Map<String, Object> parameters = new LinkedHashMap<>();
     request
         .parameters()
@@ -45,6 +46,7 @@ final class RequestHeaders {
             parameters.put(key, value);
           }
         });
+    parameters.put(PREFIX + ":path", target);
     for (Map.Entry<String, String> header : headers) {
       String name = header.getKey().toLowerCase(Locale.ROOT);
       if (!OF_THE_CONNECTION.contains(name)) {

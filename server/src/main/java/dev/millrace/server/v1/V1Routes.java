@@ -96,7 +96,7 @@ public final class V1Routes implements Routes {
     String id = requestId(exchange);
     PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
     exchange.await(
-        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers())),
+        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers(), exchange.target())),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
@@ -114,7 +114,8 @@ public final class V1Routes implements Routes {
   private InferenceRequest examples(HttpExchange exchange, ModelId model) {
     return RequestHeaders.addTo(
         ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
-        exchange.headers());
+        exchange.headers(),
+        exchange.target());
   }
 
   private static void explain(HttpExchange exchange, ModelId model) {

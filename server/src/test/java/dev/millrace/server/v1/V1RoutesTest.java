@@ -164,6 +164,7 @@ class V1RoutesTest {
                 "c", "x",
                 "d", true,
                 "e", "[1, {}]",
+                "header.:path", "/v1/models/half_plus_two:predict",
                 "header.host", "h",
                 "header.x-tenant", "me, you"));
     assertThat(
