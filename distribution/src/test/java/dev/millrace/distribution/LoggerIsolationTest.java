@@ -42,11 +42,17 @@ class LoggerIsolationTest {
   }
 
   @Test
-  void kafka_isSeenByTheLoggerOnly() throws Exception {
-    String client = "org.apache.kafka.clients.producer.KafkaProducer";
+  void logger_hasItsLibrariesToItself() throws Exception {
     ClassLoader plugin = providers.getFirst().getClass().getClassLoader();
-    assertThat(plugin.loadClass(client).getClassLoader()).isSameAs(plugin);
-    assertThatThrownBy(() -> getClass().getClassLoader().loadClass(client))
+    for (String library :
+        List.of(
+            "org.apache.kafka.clients.producer.KafkaProducer",
+            "org.apache.avro.Schema",
+            "tools.jackson.core.JsonGenerator")) {
+      assertThat(plugin.loadClass(library).getClassLoader()).isSameAs(plugin);
+    }
+    assertThat(plugin.loadClass(InferenceLogger.class.getName())).isSameAs(InferenceLogger.class);
+    assertThatThrownBy(() -> plugin.loadClass(Loggers.class.getName()))
         .isInstanceOf(ClassNotFoundException.class);
   }
 
@@ -56,8 +62,18 @@ class LoggerIsolationTest {
     InferenceLogger kafka =
         start(
             Map.of(
-                "sink", "kafka", "brokers", "localhost:1", "topic", "t", "format", "hopsworks-v4",
-                "topic-check", "200ms", "kafka", "max.block.ms=200"));
+                "sink",
+                "kafka",
+                "brokers",
+                "localhost:1",
+                "topic",
+                "t",
+                "format",
+                "hopsworks-v4",
+                "topic-check",
+                "200ms",
+                "kafka",
+                "max.block.ms=200"));
     log(kafka.forModel(new ModelId("m", "1"), Settings.empty("test")));
     kafka.close(Duration.ofMillis(500));
     Path file = directory.resolve("log");

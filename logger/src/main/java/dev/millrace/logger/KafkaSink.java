@@ -12,7 +12,6 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
@@ -42,19 +41,36 @@ final class KafkaSink implements Sink {
     this.config = Map.copyOf(config);
     this.topics = topics;
     this.producer = newProducer();
+    this.isSpent = producer == null;
   }
 
-  private Producer<byte[], byte[]> newProducer() {
+  /**
+   * A producer; null if the brokers' names are not known, which may pass.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if the settings do not do
+   */
+  private @Nullable Producer<byte[], byte[]> newProducer() {
     try {
       return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
-    } catch (ConfigException e) {
+    } catch (KafkaException e) {
+      if (isUnresolvable(e)) {
+        LOG.warn("Kafka's brokers cannot be found yet: {}", reason(e));
+        return null;
+      }
       throw InferenceException.invalidArgument(
-          "the logger's Kafka settings do not do: " + e.getMessage());
-    } catch (KafkaException e) { // around what is wrong with security settings, and others
-      Throwable cause = e.getCause() == null ? e : e.getCause();
-      throw InferenceException.invalidArgument(
-          "the logger's Kafka settings do not do: " + cause.getMessage());
+          "the logger's Kafka settings do not do: " + reason(e));
     }
+  }
+
+  /** What is behind a failure to make a client: it is mostly wrapped. */
+  static String reason(KafkaException e) {
+    Throwable cause = e.getCause() == null ? e : e.getCause();
+    return String.valueOf(cause.getMessage());
+  }
+
+  /** Whether a client could not be made because no name of a broker is known. */
+  static boolean isUnresolvable(KafkaException e) {
+    return reason(e).startsWith("No resolvable bootstrap");
   }
 
   @Override
@@ -129,6 +145,7 @@ final class KafkaSink implements Sink {
     }
     LOG.info("connecting to Kafka anew");
     producer = newProducer();
+    isSpent = producer == null;
   }
 
   @Override

@@ -64,12 +64,15 @@ public final class KafkaSinkProvider implements SinkProvider {
       map.forEach((key, each) -> own.put(String.valueOf(key), String.valueOf(each)));
       return own;
     }
-    for (String pair : value.toString().split("\\s*;\\s*", -1)) {
+    for (String pair : value.toString().split("(?<!\\\\);", -1)) {
       int equals = pair.indexOf('=');
-      if (equals < 1) {
+      if (equals >= 1) {
+        own.put(
+            pair.substring(0, equals).strip(),
+            pair.substring(equals + 1).replace("\\;", ";").strip());
+      } else if (!pair.isBlank()) {
         throw settings.bad("kafka", value, "a section, or key=value;key=value");
       }
-      own.put(pair.substring(0, equals).strip(), pair.substring(equals + 1).strip());
     }
     return own;
   }

@@ -18,7 +18,6 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.acl.AclOperation;
-import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.errors.AuthenticationException;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.InvalidTopicException;
@@ -87,16 +86,15 @@ final class KafkaTopics {
     }
   }
 
-  private Admin open() {
+  private Admin open() throws TimeoutException {
     try {
       return Admin.create(admin);
-    } catch (ConfigException e) {
-      throw InferenceException.invalidArgument(
-          "the logger's Kafka settings do not do: " + e.getMessage());
     } catch (KafkaException e) {
-      Throwable cause = e.getCause() == null ? e : e.getCause();
+      if (KafkaSink.isUnresolvable(e)) {
+        throw new TimeoutException(KafkaSink.reason(e));
+      }
       throw InferenceException.invalidArgument(
-          "the logger's Kafka settings do not do: " + cause.getMessage());
+          "the logger's Kafka settings do not do: " + KafkaSink.reason(e));
     }
   }
 
@@ -104,11 +102,11 @@ final class KafkaTopics {
       throws InterruptedException, ExecutionException, TimeoutException {
     return requireNonNull(
         client
-        .describeTopics(
-            List.of(topic), new DescribeTopicsOptions().includeAuthorizedOperations(true))
-        .allTopicNames()
-        .get(patience.toMillis(), TimeUnit.MILLISECONDS)
-        .get(topic),
+            .describeTopics(
+                List.of(topic), new DescribeTopicsOptions().includeAuthorizedOperations(true))
+            .allTopicNames()
+            .get(patience.toMillis(), TimeUnit.MILLISECONDS)
+            .get(topic),
         "no description of the topic");
   }
 

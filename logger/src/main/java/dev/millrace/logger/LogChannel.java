@@ -162,8 +162,7 @@ final class LogChannel implements AutoCloseable {
   /** Sends what is held for at most that long, then says what is left and where. */
   void close(Duration grace) {
     long most = outbox.isOnDisk() ? LONGEST_SPOOLED_CLOSE.toNanos() : Long.MAX_VALUE;
-    long end =
-        System.nanoTime() + Math.max(Math.min(grace.toNanos(), most), LEAST_CLOSE.toNanos());
+    long end = System.nanoTime() + Math.max(Math.min(grace.toNanos(), most), LEAST_CLOSE.toNanos());
     queue.close();
     outbox.stopWaiting();
     join(encoding, end);

@@ -1,6 +1,5 @@
 package dev.millrace.logger;
 
-
 /** Decides between the forms of a payload. */
 final class Payloads {
   private Payloads() {}

@@ -23,7 +23,8 @@ final class BrokerProcess {
    */
   public static void main(String[] args) throws Exception {
     KafkaBroker broker = KafkaBroker.started(Path.of(args[0]));
-    broker.createTopic("log", 1, Map.of("retention.bytes", "268435456", "segment.bytes", "67108864"));
+    broker.createTopic(
+        "log", 1, Map.of("retention.bytes", "268435456", "segment.bytes", "67108864"));
     if (args.length > 1) {
       try (Admin admin = broker.admin()) {
         // Null stands for every client that has no quota of its own.

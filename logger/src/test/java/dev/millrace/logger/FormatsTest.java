@@ -32,7 +32,8 @@ class FormatsTest {
   private static final Map<String, String> V1 = Map.of("header.:path", "/v1/models/m:predict");
   private final Records.Counts counts = new Records.Counts();
 
-  private MessageEncoder encoder(Map<String, String> environment, int schemaId, Object... settings) {
+  private MessageEncoder encoder(
+      Map<String, String> environment, int schemaId, Object... settings) {
     Deployment deployment = Deployment.read(Records.settings(settings), environment);
     return new MessageEncoder(
         new CloudEventsFormat(deployment, Clock.fixed(Records.TIME, ZoneOffset.UTC)),
@@ -103,9 +104,7 @@ class FormatsTest {
   @Test
   void hopsworksV3_pairsTheSides_andMayHaveARegistrysHeader() throws Exception {
     MessageEncoder encoder = encoder(Map.of("DEPLOYMENT_NAME", "d"), 258, "serving-id", 12);
-    assertThat(
-            encode(
-                encoder, Records.inputs("a", V1, Records.floats()), "format", "hopsworks-v3"))
+    assertThat(encode(encoder, Records.inputs("a", V1, Records.floats()), "format", "hopsworks-v3"))
         .isNull();
     LogMessage message =
         message(encoder, Records.outputs("a", V1, Records.floats()), "format", "hopsworks-v3");
@@ -127,8 +126,7 @@ class FormatsTest {
   void hopsworksV3_dropsSidesWithoutTheOther_andKeepsItsBound() {
     MessageEncoder encoder = encoder(Map.of(), -1);
     for (int i = 0; i < 100; i++) {
-      encode(
-          encoder, Records.inputs("i" + i, V1, Records.floats()), "format", "hopsworks-v3");
+      encode(encoder, Records.inputs("i" + i, V1, Records.floats()), "format", "hopsworks-v3");
     }
     assertThat(counts.of("UNPAIRED")).isBetween(90, 99);
     encode(encoder, Records.outputs("i0", V1, Records.floats()), "format", "hopsworks-v3");
@@ -148,7 +146,8 @@ class FormatsTest {
             "header.x-request-id", "r1",
             "header.traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     LogMessage request =
-        message(encoder, Records.inputs("id-1", headers, Records.floats()), "format", "cloudevents");
+        message(
+            encoder, Records.inputs("id-1", headers, Records.floats()), "format", "cloudevents");
     assertThat(request.header("content-type")).isEqualTo("application/json");
     assertThat(request.header("ce_specversion")).isEqualTo("1.0");
     assertThat(request.header("ce_id")).isEqualTo("id-1");
@@ -171,7 +170,9 @@ class FormatsTest {
                 + "\"datatype\":\"FP32\",\"shape\":[2,2],\"data\":[1.0,2.5,-3.0,4.0]}]}");
     LogMessage failed =
         message(
-            encoder, Records.failed("id-1", InferenceException.notFound("gone")), "format",
+            encoder,
+            Records.failed("id-1", InferenceException.notFound("gone")),
+            "format",
             "cloudevents");
     assertThat(failed.header("ce_type")).isEqualTo("org.kubeflow.serving.inference.response");
     assertThat(failed.header("ce_statuscode")).isEqualTo("404");
@@ -282,9 +283,18 @@ class FormatsTest {
 
   @Test
   void v1_writesRowsAndColumns() {
-    assertThat(v1(TensorMap.of("a", Tensor.copyOf(Shape.of(2), 1, 2), "b", Tensor.copyOf(Shape.of(2, 1), 3f, 4f))))
+    assertThat(
+            v1(
+                TensorMap.of(
+                    "a",
+                    Tensor.copyOf(Shape.of(2), 1, 2),
+                    "b",
+                    Tensor.copyOf(Shape.of(2, 1), 3f, 4f))))
         .isEqualTo("{\"instances\":[{\"a\":1,\"b\":[3.0]},{\"a\":2,\"b\":[4.0]}]}");
-    assertThat(v1(TensorMap.of("a", Tensor.copyOf(Shape.scalar(), 1), "b", Tensor.copyOf(Shape.of(2), 3, 4))))
+    assertThat(
+            v1(
+                TensorMap.of(
+                    "a", Tensor.copyOf(Shape.scalar(), 1), "b", Tensor.copyOf(Shape.of(2), 3, 4))))
         .isEqualTo("{\"inputs\":{\"a\":1,\"b\":[3,4]}}");
     assertThat(v1(TensorMap.of("instances", Tensor.copyOf(Shape.of(2), "{\"k\":1}", "no json"))))
         .isEqualTo("{\"instances\":[{\"k\":1},\"no json\"]}");
@@ -298,7 +308,8 @@ class FormatsTest {
   @Test
   void payload_beyondTheLimit_isCutToWholeElements_andSaysSo() {
     TensorMap tensors =
-        TensorMap.of("x", Tensor.copyOf(Shape.of(4), 1, 2, 3, 4), "t", Tensor.copyOf(Shape.of(1), "t"));
+        TensorMap.of(
+            "x", Tensor.copyOf(Shape.of(4), 1, 2, 3, 4), "t", Tensor.copyOf(Shape.of(1), "t"));
     LogMessage message =
         message(encoder(Map.of(), -1), Records.inputs("i", Map.of(), tensors), "payload-limit", 10);
     assertThat(message.header("millrace-cut-bytes")).isEqualTo("13");
@@ -310,8 +321,7 @@ class FormatsTest {
             new String(
                 V1Payload.json(
                     Records.capture(
-                        Records.record(
-                            Side.PREDICTIONS, "i", Map.of(), Records.floats(), null),
+                        Records.record(Side.PREDICTIONS, "i", Map.of(), Records.floats(), null),
                         "payload-limit",
                         12)),
                 UTF_8))

@@ -118,7 +118,8 @@ final class KafkaBroker implements AutoCloseable {
     config.put("num.io.threads", "2");
     config.put("background.threads", "1");
     more.forEach(config::put);
-    KafkaRaftServer starting = new KafkaRaftServer(KafkaConfig.fromProps(config, false), Time.SYSTEM);
+    KafkaRaftServer starting =
+        new KafkaRaftServer(KafkaConfig.fromProps(config, false), Time.SYSTEM);
     starting.startup();
     server = starting;
   }
@@ -189,7 +190,8 @@ final class KafkaBroker implements AutoCloseable {
         consumer.poll(Duration.ofMillis(200)).forEach(records::add);
         Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         boolean all =
-            partitions.stream().allMatch(each -> consumer.position(each) >= ends.getOrDefault(each, 0L));
+            partitions.stream()
+                .allMatch(each -> consumer.position(each) >= ends.getOrDefault(each, 0L));
         if (all && records.size() >= count) {
           return records;
         }

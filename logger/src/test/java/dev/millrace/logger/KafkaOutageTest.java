@@ -60,8 +60,18 @@ class KafkaOutageTest {
     Object[] settings = new Object[more.length + 12];
     System.arraycopy(
         new Object[] {
-          "sink", "kafka", "brokers", broker.address(), "topic", "log", "key", "model", "spool",
-          directory.resolve("spool"), "kafka", QUICK
+          "sink",
+          "kafka",
+          "brokers",
+          broker.address(),
+          "topic",
+          "log",
+          "key",
+          "model",
+          "spool",
+          directory.resolve("spool"),
+          "kafka",
+          QUICK
         },
         0,
         settings,
@@ -113,7 +123,9 @@ class KafkaOutageTest {
       broker.start();
     }
     int all = count;
-    Await.until("the spool is empty", () -> model.holdings().spooledBytes() == 0 && counts.of("acknowledged") >= 2 * all);
+    Await.until(
+        "the spool is empty",
+        () -> model.holdings().spooledBytes() == 0 && counts.of("acknowledged") >= 2 * all);
     Map<String, Integer> arrivals = arrivals(broker.read("log", 2 * all));
     assertThat(counts.dropped()).isZero();
     assertThat(counts.of("accepted")).isEqualTo(2 * all);
@@ -139,15 +151,34 @@ class KafkaOutageTest {
   }
 
   @Test
+  void brokersWhoseNameIsNotKnown_areWaitedFor() throws Exception {
+    InferenceLogger logger =
+        Records.start(
+            counts,
+            "sink",
+            "kafka",
+            "brokers",
+            "nowhere.invalid:9092",
+            "topic",
+            "log",
+            "spool",
+            directory.resolve("spool"),
+            "delivery",
+            "at-least-once");
+    open.add(() -> logger.close(Duration.ZERO));
+    InferenceLogger model = model(logger);
+    Records.log(model, "0", 1);
+    Await.until("it was tried more than once", () -> counts.of("sent") > 2);
+    assertThat(model.holdings().spooledBytes()).isPositive();
+    assertThat(counts.dropped()).isZero();
+  }
+
+  @Test
   void bestEffort_dropsWhatIsNotSentInTime() throws Exception {
     KafkaBroker broker = broker(Map.of());
     broker.createTopic("log");
     InferenceLogger logger =
-        start(
-            broker,
-            counts,
-            "kafka",
-            QUICK + ";delivery.timeout.ms=3000;linger.ms=0");
+        start(broker, counts, "kafka", QUICK + ";delivery.timeout.ms=3000;linger.ms=0");
     InferenceLogger model = model(logger);
     Records.log(model, "0", 1);
     Await.until("it went", () -> counts.of("acknowledged") == 2);
@@ -274,8 +305,7 @@ class KafkaOutageTest {
       settings.put("delivery", "at-least-once");
       InferenceLogger logger =
           new MillraceLoggerProvider()
-              .start(
-                  dev.millrace.api.Settings.of("test", settings), Map.of(), LogListener.NONE);
+              .start(dev.millrace.api.Settings.of("test", settings), Map.of(), LogListener.NONE);
       InferenceLogger model = model(logger);
       for (int i = 0; ; i++) {
         Records.log(model, Integer.toString(i), 1);

@@ -166,13 +166,20 @@ class KafkaTest {
     for (boolean promised : new boolean[] {false, true}) {
       InferenceLogger model =
           model(
-              start("topic", "small", "spool", directory.resolve("s"), "kafka", "compression.type=none;linger.ms=0"),
+              start(
+                  "topic",
+                  "small",
+                  "spool",
+                  directory.resolve("s"),
+                  "kafka",
+                  "compression.type=none;linger.ms=0"),
               "delivery",
               promised ? "at-least-once" : "best-effort");
       int before = counts.of("TOO_LARGE");
       Records.log(model, "a-" + promised, 1);
       Await.until("it went", () -> model.holdings().equals(InferenceLogger.Holdings.NONE));
-      try (TensorMap large = TensorMap.of("x", Tensor.copyOf(Shape.of(10_000), new float[10_000]))) {
+      try (TensorMap large =
+          TensorMap.of("x", Tensor.copyOf(Shape.of(10_000), new float[10_000]))) {
         model.log(Records.record(Side.MODEL_INPUTS, "large", Map.of(), large, null));
       }
       Await.until("it is dropped", () -> counts.of("TOO_LARGE") == before + 1);
@@ -189,7 +196,13 @@ class KafkaTest {
     InferenceLogger model =
         model(
             start(
-                "topic", "gone", "spool", directory.resolve("s"), "key", "model", "kafka",
+                "topic",
+                "gone",
+                "spool",
+                directory.resolve("s"),
+                "key",
+                "model",
+                "kafka",
                 "max.block.ms=500;metadata.max.age.ms=500;retry.backoff.max.ms=200"),
             "delivery",
             "at-least-once");
@@ -202,8 +215,7 @@ class KafkaTest {
     Await.until("it is in the spool", () -> model.holdings().spooledBytes() > 0);
     broker.createTopic("gone");
     Await.until("all went", () -> counts.of("acknowledged") >= 22);
-    assertThat(ids(broker.read("gone", 20)))
-        .contains("after-0", "after-9");
+    assertThat(ids(broker.read("gone", 20))).contains("after-0", "after-9");
     assertThat(counts.dropped()).isZero();
   }
 

@@ -93,7 +93,9 @@ class LoggedServerTest {
                     "POST",
                     "/v1/models/simple:predict",
                     "{\"instances\":[{\"INPUT0\":%s,\"INPUT1\":%s}]}"
-                        .formatted(ONES.substring(1, ONES.length() - 1), ONES.substring(1, ONES.length() - 1)))
+                        .formatted(
+                            ONES.substring(1, ONES.length() - 1),
+                            ONES.substring(1, ONES.length() - 1)))
                 .statusCode())
         .isEqualTo(200);
     ManagedChannel channel =
@@ -116,8 +118,13 @@ class LoggedServerTest {
                     .build());
     channel.shutdownNow();
     List<String> lines = lines(6);
-    assertThat(lines).hasSize(6).allMatch(line -> line.contains("\"model\":\"simple\",\"version\":\"1\""));
-    assertThat(lines.get(0)).contains("\"id\":\"rest\"").contains("\"side\":\"request\"").contains("INPUT1");
+    assertThat(lines)
+        .hasSize(6)
+        .allMatch(line -> line.contains("\"model\":\"simple\",\"version\":\"1\""));
+    assertThat(lines.get(0))
+        .contains("\"id\":\"rest\"")
+        .contains("\"side\":\"request\"")
+        .contains("INPUT1");
     assertThat(lines.get(1))
         .contains("\"id\":\"rest\"")
         .contains("\"side\":\"response\",\"code\":200")

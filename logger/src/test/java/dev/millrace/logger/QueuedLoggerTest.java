@@ -83,7 +83,8 @@ class QueuedLoggerTest {
     assertThat(wants(none, Side.MODEL_INPUTS)).isFalse();
     assertThatThrownBy(() -> model(logger, "mode", "some"))
         .hasMessageContaining("test: mode: expected all, model-inputs");
-    assertThatThrownBy(() -> model(logger, "mood", "all")).hasMessageContaining("did you mean 'mode'");
+    assertThatThrownBy(() -> model(logger, "mood", "all"))
+        .hasMessageContaining("did you mean 'mode'");
   }
 
   @Test
@@ -94,7 +95,9 @@ class QueuedLoggerTest {
     logger.change("m", Records.settings("mode", "none", "sample-rate", 0.5));
     assertThat(wants(model, Side.PREDICTIONS)).isFalse();
     assertThat(wants(other, Side.PREDICTIONS)).isFalse();
-    assertThat(logger.settings("m")).containsEntry("mode", "none").containsEntry("sample-rate", 0.5);
+    assertThat(logger.settings("m"))
+        .containsEntry("mode", "none")
+        .containsEntry("sample-rate", 0.5);
     // A reload with the same configuration does not take it back.
     model(logger);
     assertThat(wants(model, Side.PREDICTIONS)).isFalse();
@@ -171,10 +174,12 @@ class QueuedLoggerTest {
     assertThat(counts.of("BUFFER_FULL") + counts.of("accepted")).isEqualTo(2 * count);
     model.admit(); // serves on
     sink.behaviour = Behaviour.TAKE;
-    Await.until("all that was accepted came", () -> {
-      sink.release();
-      return counts.of("acknowledged") == counts.of("accepted");
-    });
+    Await.until(
+        "all that was accepted came",
+        () -> {
+          sink.release();
+          return counts.of("acknowledged") == counts.of("accepted");
+        });
   }
 
   @Test
@@ -202,19 +207,23 @@ class QueuedLoggerTest {
     assertThat(refused.retryAfter()).isPresent();
     int all = admitted;
     sink.behaviour = Behaviour.TAKE;
-    Await.until("all that was admitted came", () -> {
-      sink.release();
-      return counts.of("acknowledged") == 2 * all;
-    });
+    Await.until(
+        "all that was admitted came",
+        () -> {
+          sink.release();
+          return counts.of("acknowledged") == 2 * all;
+        });
     assertThat(counts.dropped()).isZero();
-    Await.until("it admits again", () -> {
-      try {
-        model.admit();
-        return true;
-      } catch (InferenceException e) {
-        return false;
-      }
-    });
+    Await.until(
+        "it admits again",
+        () -> {
+          try {
+            model.admit();
+            return true;
+          } catch (InferenceException e) {
+            return false;
+          }
+        });
   }
 
   @Test
@@ -246,8 +255,7 @@ class QueuedLoggerTest {
     Await.until("all came", () -> counts.of("acknowledged") == 100);
     assertThat(sink.taken)
         .extracting(text -> text.replaceAll(".*\"id\":\"(\\w+)\".*", "$1"))
-        .containsExactlyElementsOf(
-            IntStream.range(0, 100).mapToObj(i -> "r" + i / 2).toList());
+        .containsExactlyElementsOf(IntStream.range(0, 100).mapToObj(i -> "r" + i / 2).toList());
     assertThat(counts.dropped()).isZero();
   }
 
@@ -317,10 +325,8 @@ class QueuedLoggerTest {
         .hasMessageContaining("one of file, http, kafka, stdout");
     assertThatThrownBy(() -> Records.start(counts, "sink", "kafka"))
         .hasMessageContaining("needs the setting brokers");
-    assertThatThrownBy(
-            () ->
-                Records.start(
-                    counts, "sink", "kafka", "brokers", "localhost:1", "kafka", "acks=most"))
+    assertThatThrownBy(() ->
+            Records.start(counts, "sink", "kafka", "brokers", "localhost:1", "kafka", "acks=most"))
         .hasMessageContaining("Kafka settings do not do");
     assertThatThrownBy(() -> Records.start(counts, "snik", "file"))
         .hasMessageContaining("did you mean 'sink'");

@@ -29,8 +29,7 @@ final class ScriptedSink implements Sink {
         answer.settled(null);
       }
       case FAIL -> throw SinkException.passing("not now", null);
-      case REFUSE ->
-          answer.settled(SinkException.hopeless("never", null, DropReason.TOO_LARGE));
+      case REFUSE -> answer.settled(SinkException.hopeless("never", null, DropReason.TOO_LARGE));
       case HOLD -> {
         taken.add(new String(message.value(), UTF_8));
         synchronized (held) {

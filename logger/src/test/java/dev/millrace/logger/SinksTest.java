@@ -87,10 +87,9 @@ class SinksTest {
     Records.log(model(logger), "id-1", 1);
     Await.until("both came", () -> posted.size() == 2);
     assertThat(posted)
-        .anySatisfy(
-            text ->
-                assertThat(text)
-                    .startsWith("org.kubeflow.serving.inference.request id-1 application/json {\"id\""))
+        .anySatisfy(text ->
+            assertThat(text)
+                .startsWith("org.kubeflow.serving.inference.request id-1 application/json {\"id\""))
         .anySatisfy(text -> assertThat(text).startsWith("org.kubeflow.serving.inference.response"));
     logger.close(Duration.ofSeconds(5));
   }
@@ -100,7 +99,14 @@ class SinksTest {
     status.set(503);
     InferenceLogger logger =
         Records.start(
-            counts, "sink", "http", "url", url() + "/events", "delivery", "at-least-once", "spool",
+            counts,
+            "sink",
+            "http",
+            "url",
+            url() + "/events",
+            "delivery",
+            "at-least-once",
+            "spool",
             directory.resolve("s"));
     InferenceLogger model = model(logger);
     for (int i = 0; i < 10; i++) {

@@ -118,10 +118,12 @@ class SpoolTest {
       List<Entry> entries = take(spool);
       assertThat(texts(entries)).isEqualTo(expected(0, 500));
       spool.removeThrough(entries.getLast());
-      Await.until("one file is left", () -> {
-        spool.tidy();
-        return files().size() == 1;
-      });
+      Await.until(
+          "one file is left",
+          () -> {
+            spool.tidy();
+            return files().size() == 1;
+          });
     }
   }
 
@@ -140,10 +142,12 @@ class SpoolTest {
       List<Entry> entries = take(spool);
       assertThat(entries).hasSize(count + 1);
       spool.removeThrough(entries.getLast());
-      Await.until("there is room", () -> {
-        spool.tidy();
-        return spool.put(message("more"), false);
-      });
+      Await.until(
+          "there is room",
+          () -> {
+            spool.tidy();
+            return spool.put(message("more"), false);
+          });
     }
   }
 
@@ -198,7 +202,10 @@ class SpoolTest {
     try (Spool spool = open()) {
       put(spool, 10, 12);
       List<String> texts = texts(take(spool));
-      assertThat(texts).hasSize(11).doesNotContain("message 9").endsWith("message 10", "message 11");
+      assertThat(texts)
+          .hasSize(11)
+          .doesNotContain("message 9")
+          .endsWith("message 10", "message 11");
     }
     assertThat(counts.dropped()).isZero();
   }

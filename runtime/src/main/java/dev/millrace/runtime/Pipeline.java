@@ -81,8 +81,8 @@ final class Pipeline {
 
   /** Takes the inputs over, unless it throws an InferenceException. */
   Reply predict(String requestId, InferenceRequest request) {
-    for (InferenceLogger logger : loggers) {
-      logger.admit();
+    for (int i = 0; i < loggers.size(); i++) {
+      loggers.get(i).admit();
     }
     log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
     try {

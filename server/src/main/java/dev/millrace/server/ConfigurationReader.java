@@ -86,7 +86,10 @@ final class ConfigurationReader {
         ? Optional.empty()
         : Optional.of(
             new LoggerConfig(
-                LoggerConfig.installed(), provider, settings, configuration.environment().variables()));
+                LoggerConfig.installed(),
+                provider,
+                settings,
+                configuration.environment().variables()));
   }
 
   /** What was said of the logger, by its own keys. */

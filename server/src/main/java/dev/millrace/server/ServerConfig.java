@@ -76,12 +76,14 @@ public record ServerConfig(
 
   /** This configuration with other models. */
   public ServerConfig withRuntime(RuntimeConfig other) {
-    return new ServerConfig(name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
+    return new ServerConfig(
+        name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
   }
 
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
-    return new ServerConfig(name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
+    return new ServerConfig(
+        name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
   }
 
   /** This configuration with another HTTP front end. */

@@ -429,7 +429,7 @@ final class ServerSettings {
           ValueType.text("name"),
           "`file`; there is no inference log unless one of these settings is given",
           "Where the inference log goes: `kafka`, `http`, `file`, `stdout`, or another sink that is"
-              + " installed. [logging.md](logging.md) has all about it.");
+              + " installed. The page `logging.md` has all about it.");
   static final Setting<String> LOGGER_MODE =
       open(
           "logger-mode",
@@ -578,7 +578,7 @@ final class ServerSettings {
           ValueType.properties(),
           "none",
           "Settings of Kafka's own producer, as in `security.protocol=SSL;compression.type=zstd`;"
-              + " in the file, a section.");
+              + " in the file, a section. The log of the start shows their names only.");
   static final Setting<String> LOGGER_SCHEMA_REGISTRY =
       open(
           "logger-schema-registry",

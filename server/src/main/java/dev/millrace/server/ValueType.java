@@ -191,7 +191,10 @@ record ValueType<T>(
         VersionLabels::toString);
   }
 
-  /** Free keys and values: in a file a section, else {@code key=value;key=value}. */
+  /**
+   * Free keys and values: in a file a section, else {@code key=value;key=value}, with {@code \;}
+   * for a semicolon in a value.
+   */
   static ValueType<Map<String, Object>> properties() {
     String syntax = "key=value;key=value";
     return new ValueType<>(
@@ -206,12 +209,15 @@ record ValueType<T>(
                     map.forEach((name, each) -> properties.put(String.valueOf(name), each));
                     return properties;
                   }
-                  for (String pair : value.toString().strip().split("\\s*;\\s*", -1)) {
+                  for (String pair : value.toString().split("(?<!\\\\);", -1)) {
                     int equals = pair.indexOf('=');
-                    if (equals < 1) {
+                    if (equals >= 1) {
+                      properties.put(
+                          pair.substring(0, equals).strip(),
+                          pair.substring(equals + 1).replace("\\;", ";").strip());
+                    } else if (!pair.isBlank()) {
                       throw settings.bad(key, value, syntax);
                     }
-                    properties.put(pair.substring(0, equals), pair.substring(equals + 1));
                   }
                   return properties;
                 }),

@@ -19,8 +19,8 @@ import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
 /**
- * Shows how the inferences of a model are logged, and changes it until the process ends: a PUT has a
- * JSON object with some of the keys of the model's {@code logger} section. Keys are written with
+ * Shows how the inferences of a model are logged, and changes it until the process ends: a PUT has
+ * a JSON object with some of the keys of the model's {@code logger} section. Keys are written with
  * dashes; {@code docs/logging.md} explains them.
  */
 public final class LoggerRoutes implements Routes {

@@ -96,7 +96,8 @@ public final class V1Routes implements Routes {
     String id = requestId(exchange);
     PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
     exchange.await(
-        server.infer(RequestHeaders.addTo(request.inference(), exchange.headers(), exchange.target())),
+        server.infer(
+            RequestHeaders.addTo(request.inference(), exchange.headers(), exchange.target())),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
