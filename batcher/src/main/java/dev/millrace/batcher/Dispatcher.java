@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Ticker;
+import dev.millrace.batcher.BatchRunner.Mode;
 import dev.millrace.batcher.policy.BatchPolicy;
 import dev.millrace.batcher.policy.BatchPolicy.Decision;
 import dev.millrace.batcher.policy.BatchPolicy.Hold;
@@ -13,11 +14,8 @@ import dev.millrace.batcher.policy.Forecast;
 import dev.millrace.batcher.policy.LearnedState;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jctools.queues.varhandle.MpscChunkedVarHandleArrayQueue;
 import org.jspecify.annotations.Nullable;
@@ -78,8 +76,7 @@ final class Dispatcher {
   private final RetryBudget retries = new RetryBudget();
   private final PoisonMemory poison = new PoisonMemory();
   private final HungRuns hungRuns;
-  private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
-  private final AtomicInteger idle = new AtomicInteger();
+  private final Runners runners;
 
   /** Batches that were taken and have not ended; written under the lock. */
   private final AtomicInteger running = new AtomicInteger();
@@ -131,6 +128,7 @@ final class Dispatcher {
     int slots = (int) Math.min(1L << 25, Math.max(INBOX_CHUNK, config.queueLimit()) * 2L);
     this.inbox = new MpscChunkedVarHandleArrayQueue<>(INBOX_CHUNK, slots);
     this.queue = new RequestQueue(config, this.policy);
+    this.runners = new Runners(lock, ticker);
     this.timer = new DeadlineTimer(this, name, lock, ticker);
   }
 
@@ -158,7 +156,7 @@ final class Dispatcher {
     }
     if (closing) {
       backlog.release(request, request.waitingRows());
-      wakeAll(); // one may have gone to rest because of this one
+      runners.wakeAll(); // one may have gone to rest because of this one
       return ShedReason.CLOSING;
     }
     if (!inbox.offer(request) && !(tidy() && inbox.offer(request))) {
@@ -171,9 +169,9 @@ final class Dispatcher {
     }
     BatchRunner holding = holder;
     if (holding == null) {
-      wakeIdle();
+      boolean _ = runners.wakeIdle();
     } else if (backlog.rows() >= holdTarget) {
-      wake(holding, BatchRunner.Mode.HOLDING);
+      boolean _ = runners.wake(holding, Mode.HOLDING);
     }
     if (request.acceptedNanos - movedNanos > HungRuns.LEAST_NANOS && running.get() > 0) {
       lookForHungRuns();
@@ -194,51 +192,14 @@ final class Dispatcher {
     return true;
   }
 
-  private boolean wakeIdle() {
-    if (idle.get() > 0) {
-      for (BatchRunner runner : runners) {
-        if (wake(runner, BatchRunner.Mode.IDLE)) {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
-
-  /** Sets a runner to work if it is in that mode. From any thread. */
-  private boolean wake(BatchRunner runner, BatchRunner.Mode from) {
-    if (runner.mode.get() != from || !runner.mode.compareAndSet(from, BatchRunner.Mode.WORKING)) {
-      return false;
-    }
-    if (from == BatchRunner.Mode.IDLE) {
-      idle.decrementAndGet();
-    }
-    LockSupport.unpark(runner.thread());
-    return true;
-  }
-
-  private void wakeAll() {
-    for (BatchRunner runner : runners) {
-      for (BatchRunner.Mode mode : BatchRunner.Mode.values()) {
-        if (mode != BatchRunner.Mode.WORKING) {
-          wake(runner, mode);
-        }
-      }
-    }
-  }
-
   /**
    * What is left in the queue is for the next runner.
    *
    * @param oneMore whether one more may run than do now
    */
   private void wakeForRest(boolean oneMore) {
-    if (holder == null && !wakeIdle() && oneMore) {
-      for (BatchRunner runner : runners) {
-        if (wake(runner, BatchRunner.Mode.CAPPED)) {
-          return;
-        }
-      }
+    if (holder == null && !runners.wakeIdle() && oneMore) {
+      boolean _ = runners.wakeOne(Mode.CAPPED);
     }
   }
 
@@ -262,7 +223,7 @@ final class Dispatcher {
       lock.unlock();
     }
     if (!more) {
-      wakeAll(); // the others end too
+      runners.wakeAll(); // the others end too
     } else if (rest) {
       wakeForRest(oneMore);
     }
@@ -289,10 +250,10 @@ final class Dispatcher {
         return false;
       }
       if (!waiting || holder != null) {
-        rest(runner, BatchRunner.Mode.IDLE);
+        rest(runner, Mode.IDLE);
         trigger = Trigger.ARRIVAL;
       } else if (running.get() >= policy.concurrency()) {
-        rest(runner, BatchRunner.Mode.CAPPED);
+        rest(runner, Mode.CAPPED);
         trigger = Trigger.ARRIVAL;
       } else if (enterDevice(runner)) {
         switch (decide(trigger, now)) {
@@ -360,7 +321,7 @@ final class Dispatcher {
     }
     running.decrementAndGet();
     runner.place.used(busy);
-    hungRuns.look(runners, now, this::lose);
+    hungRuns.look(runners.all(), now, this::lose);
     boolean well = runner.completedRows == runner.rows;
     if (well) {
       speed.add(runner.rows, busy);
@@ -371,7 +332,7 @@ final class Dispatcher {
     forecast =
         learned.nanosPerRow() > 0
             ? learned
-            : new Forecast(speed.nanosPerRow() / runners.size(), learned.runNanos());
+            : new Forecast(speed.nanosPerRow() / runners.all().size(), learned.runNanos());
     return true;
   }
 
@@ -387,7 +348,7 @@ final class Dispatcher {
   void lookForHungRuns() {
     lock.lock();
     try {
-      hungRuns.look(runners, ticker.nanos(), this::lose);
+      hungRuns.look(runners.all(), ticker.nanos(), this::lose);
     } finally {
       lock.unlock();
     }
@@ -414,51 +375,29 @@ final class Dispatcher {
   }
 
   /** Waits until somebody wakes the runner; the lock is free meanwhile. */
-  private void rest(BatchRunner runner, BatchRunner.Mode mode) {
+  private void rest(BatchRunner runner, Mode mode) {
     leaveDevice(runner);
-    runner.mode.set(mode);
-    if (mode == BatchRunner.Mode.IDLE) {
-      idle.incrementAndGet();
+    runners.settle(runner, mode);
+    if (mode == Mode.IDLE) {
       boolean missed = holder == null && (!inbox.isEmpty() || (closing && backlog.isEmpty()));
-      if (missed && wake(runner, mode)) {
+      if (missed && runners.wake(runner, mode)) {
         return;
       }
     }
-    park(runner, mode, Long.MAX_VALUE);
-  }
-
-  /** Waits until the runner leaves the mode, or until that time; the lock is free meanwhile. */
-  private void park(BatchRunner runner, BatchRunner.Mode mode, long untilNanos) {
-    lock.unlock();
-    try {
-      while (runner.mode.get() == mode) {
-        if (untilNanos == Long.MAX_VALUE) {
-          LockSupport.park(this);
-        } else {
-          long left = untilNanos - ticker.nanos();
-          if (left <= 0) {
-            return;
-          }
-          LockSupport.parkNanos(this, left);
-        }
-        boolean _ = Thread.interrupted(); // nobody does that on purpose, and parking would not wait
-      }
-    } finally {
-      lock.lock();
-    }
+    runners.park(runner, mode, Long.MAX_VALUE);
   }
 
   /** Holds back; what made an end of it. */
   private Trigger hold(BatchRunner runner, long untilNanos, int target) {
     leaveDevice(runner);
     holdTarget = target;
-    runner.mode.set(BatchRunner.Mode.HOLDING);
+    runner.mode.set(Mode.HOLDING);
     holder = runner;
     VarHandle.fullFence();
     if (backlog.rows() < target && !closing) {
-      park(runner, BatchRunner.Mode.HOLDING, untilNanos);
+      runners.park(runner, Mode.HOLDING, untilNanos);
     }
-    runner.mode.set(BatchRunner.Mode.WORKING);
+    runner.mode.set(Mode.WORKING);
     boolean reached = backlog.rows() >= target;
     if (reached) {
       takeInAll(target);
@@ -511,7 +450,7 @@ final class Dispatcher {
   }
 
   private Decision decide(Trigger trigger, long now) {
-    queue.runners(idle.get(), running.get());
+    queue.runners(runners.idle(), running.get());
     Decision decision = policy.decide(queue, trigger, now);
     if (decision instanceof Hold(long until, int target)
         && (closing || until - now <= 0 || queue.totalRows() >= target)) {
@@ -654,7 +593,7 @@ final class Dispatcher {
   void drain() {
     closing = true;
     VarHandle.fullFence();
-    wakeAll();
+    runners.wakeAll();
   }
 
   /** Ends the timer thread, after the runners have ended. */

@@ -36,7 +36,10 @@ public final class AdaptivePolicy implements BatchPolicy {
    * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled,
    * until that size is well known.
    *
-   * Loads are summed over shapes, because all shapes share the runners.
+   * Loads are summed over shapes, because all shapes share the runners. The load of the shape that is
+   * decided for is lowered to what came, in such a situation, while what waited was run: behind a burst
+   * there is often nothing, whatever the rate of the last windows says, and to spread the fixed part
+   * over large batches only makes the first of the burst wait.
    */
 
   private static final double SATURATED = 0.85;
@@ -132,7 +135,7 @@ public final class AdaptivePolicy implements BatchPolicy {
       return run(queue, unlearned(waiting, cap, active), queue.maxBatchSize(), active, nowNanos);
     }
     book(learning, cap, nowNanos);
-    double load = load(active);
+    double load = load(learning, HoldLearner.context(decidedAtCompletion, waiting), active);
     double slow = slowdown.of(Math.min(active, queue.busyRunners() + 1));
     int limit = withinTarget(latency, cap, slow);
     int most = waiting;
@@ -284,8 +287,13 @@ public final class AdaptivePolicy implements BatchPolicy {
   /**
    * While a queue stands the load is full, whatever the models say: else a wrong one would stay.
    */
-  private double load(int active) {
-    double load = utilisation * slowdown.of(active) / active;
+  private double load(ShapeLearning learning, int context, int active) {
+    double share = learning.utilisation;
+    if (learning.bookedRate > 0) {
+      double after = learning.holds.rowsPerNanoAfter(context);
+      share *= Math.min(1, after / learning.bookedRate);
+    }
+    double load = (utilisation - learning.utilisation + share) * slowdown.of(active) / active;
     return standing.isStanding() ? Math.max(load, STANDING_LOAD) : load;
   }
 

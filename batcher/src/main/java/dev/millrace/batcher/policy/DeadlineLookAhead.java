@@ -1,5 +1,7 @@
 package dev.millrace.batcher.policy;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Which requests to give up and how many rows to run so that the most end in time. Single-threaded;
  * allocates nothing after construction. {@link #look} leaves its answer in the fields' accessors.
@@ -35,8 +37,15 @@ final class DeadlineLookAhead {
   private static final double SMOOTHING = 0.1;
 
   private final int[] candidates;
-  private final double[] slack = new double[LIMIT];
-  private final int[] before = new int[LIMIT + 1];
+  private final double[] slacks = new double[LIMIT];
+  private final int[] rowsBefore = new int[LIMIT + 1];
+
+  /** Where to look if the front is in order and of single rows; else it was copied. */
+  private @Nullable QueueView direct;
+
+  private int directFrom;
+  private double directImplicit;
+  private long directNow;
 
   private LatencyModel latency = new LatencyModel(1, new int[0]);
   private double slow = 1;
@@ -128,7 +137,7 @@ final class DeadlineLookAhead {
       return;
     }
     if (!queue.ordered() && end < queue.requests() && kept + shed == 0) {
-      int alone = Math.min(pick, before[end]);
+      int alone = Math.min(pick, before(end));
       if (allInTime(queue, end, alone, runners, implicitNanos, nowNanos)) {
         rows = alone;
         return;
@@ -208,20 +217,42 @@ final class DeadlineLookAhead {
     return single ? requests : gone;
   }
 
-  /** What the choice needs of the front, in its order; the deadlines of a class made to ascend. */
+  /**
+   * Notes what the choice needs of the front: a copy in its order, the deadlines of a class made to
+   * ascend, unless it can be asked as it is.
+   */
   private void copy(QueueView queue, int from, double implicitNanos, long nowNanos) {
     end = Math.min(LIMIT, queue.requests() - from);
     single = queue.requests() == queue.rows();
     boolean ordered = queue.ordered();
+    direct = null;
+    if (ordered && single) {
+      direct = queue;
+      directFrom = from;
+      directImplicit = implicitNanos;
+      directNow = nowNanos;
+      return;
+    }
     int sum = 0;
     for (int i = 0; i < end; i++) {
       double own = slack(queue, from + i, implicitNanos, nowNanos);
       boolean behind = !ordered && i > 0 && queue.priority(i) == queue.priority(i - 1);
-      slack[i] = behind ? Math.max(own, slack[i - 1]) : own;
-      before[i] = sum;
+      slacks[i] = behind ? Math.max(own, slacks[i - 1]) : own;
+      rowsBefore[i] = sum;
       sum += single ? 1 : queue.rows(from + i);
     }
-    before[end] = sum;
+    rowsBefore[end] = sum;
+  }
+
+  private double slack(int i) {
+    return direct == null
+        ? slacks[i]
+        : slack(direct, directFrom + i, directImplicit, directNow);
+  }
+
+  /** Rows of the requests before the {@code i}-th. */
+  private int before(int i) {
+    return direct == null ? rowsBefore[i] : i;
   }
 
   /**
@@ -241,8 +272,8 @@ final class DeadlineLookAhead {
         break;
       }
       if (from == kept) {
-        int wanted = before[end];
-        double least = Math.min(keptSlack, slack[from]);
+        int wanted = before(end);
+        double least = Math.min(keptSlack, slack(from));
         if (wanted > cap || least < safe(wanted)) {
           break;
         }
@@ -278,14 +309,14 @@ final class DeadlineLookAhead {
     double load = peak > 0 ? rate / runners / peak : 0;
     double price = peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
     start = kept + shed;
-    total = before[end] + (end == LIMIT ? waiting - before[LIMIT] : 0);
+    total = before(end) + (end == LIMIT ? waiting - before(LIMIT) : 0);
     firstInFirst = start;
     firstInSecond = start;
     lastSecond = -1;
     best = Double.NEGATIVE_INFINITY;
     bestRows = 0;
     int least = Math.max(1, keptRows);
-    int most = Math.min(cap, keptRows + total - before[start]);
+    int most = Math.min(cap, keptRows + total - before(start));
     for (int b : candidates) {
       if (b >= most) {
         break;
@@ -304,7 +335,7 @@ final class DeadlineLookAhead {
     firstInFirst = near(firstInFirst, time);
     int first = b > keptRows ? firstInFirst : start;
     int last = b > keptRows ? endOf(first, b - keptRows) : start;
-    int taken = Math.min(cap, keptRows + before[last] - before[first]);
+    int taken = Math.min(cap, keptRows + before(last) - before(first));
     if (taken != b) {
       time = safe(taken);
     }
@@ -312,7 +343,7 @@ final class DeadlineLookAhead {
       return;
     }
     double came = rate * time / runners;
-    int left = total - before[last];
+    int left = total - before(last);
     int second = (int) Math.min(cap, left + came);
     if (second != lastSecond) {
       lastSecond = second;
@@ -321,7 +352,7 @@ final class DeadlineLookAhead {
     double secondEnd = time / runners + secondTime;
     firstInSecond = near(firstInSecond, secondEnd);
     int late = Math.max(firstInSecond, last);
-    int inTime = late == end ? 0 : total - before[late];
+    int inTime = late == end ? 0 : total - before(late);
     double counted = Math.min(second, inTime + (secondEnd <= allowance ? came : 0));
     double spent = slow * (latency.predict(taken) + latency.predict((int) Math.ceil(counted)));
     double value = taken + counted - price * spent;
@@ -335,10 +366,10 @@ final class DeadlineLookAhead {
   /** The first of the class to choose from that has that much time; searched from a guess. */
   private int near(int guess, double time) {
     int i = guess;
-    while (i < end && slack[i] < time) {
+    while (i < end && slack(i) < time) {
       i++;
     }
-    while (i > start && slack[i - 1] >= time) {
+    while (i > start && slack(i - 1) >= time) {
       i--;
     }
     return i;
@@ -349,7 +380,7 @@ final class DeadlineLookAhead {
     int high = end;
     while (low < high) {
       int middle = (low + high) >>> 1;
-      if (slack[middle] < time) {
+      if (slack(middle) < time) {
         low = middle + 1;
       } else {
         high = middle;
@@ -363,9 +394,9 @@ final class DeadlineLookAhead {
     if (single) {
       return Math.min(end, first + fit);
     }
-    int base = before[first];
+    int base = before(first);
     int last = Math.min(end, first + (keptRows == 0 ? 1 : 0));
-    while (last < end && before[last + 1] - base <= fit) {
+    while (last < end && before(last + 1) - base <= fit) {
       last++;
     }
     return last;

@@ -41,6 +41,7 @@ final class HoldLearner {
   private static final int OPEN = 8;
   private static final int LEAST_COUNT = 4;
   private static final double GAIN = 0.08;
+  private static final double RATE_GAIN = 0.04;
   private static final double MARGIN = 0.02;
   private static final double CONFIDENCE = 12;
   private static final double RATE_MARGIN = 0.03;
@@ -52,6 +53,7 @@ final class HoldLearner {
   private final double[] speedup = new double[CONTEXTS * HOLDS];
   private final double[] came = new double[CONTEXTS];
   private final double[] cameVariance = new double[CONTEXTS];
+  private final double[] rateAfter = new double[CONTEXTS];
   private final int[] counts = new int[CONTEXTS];
 
   private final int[] openContext = new int[OPEN];
@@ -80,6 +82,14 @@ final class HoldLearner {
     return counts[context] < LEAST_COUNT
         ? 0
         : (int) Math.round(came[context] + 0.5 * Math.sqrt(cameVariance[context]));
+  }
+
+  /**
+   * Rows per nanosecond that came while a batch of all that waited in that context would have run;
+   * infinite if there is too little to tell.
+   */
+  double rowsPerNanoAfter(int context) {
+    return counts[context] < LEAST_COUNT ? Double.POSITIVE_INFINITY : rateAfter[context];
   }
 
   /**
@@ -174,6 +184,8 @@ final class HoldLearner {
     double alternating = run + Math.min(allTime, all * run / rows);
     double single = latency.predict(1) * slow;
     double step = counts[context] == 0 ? 1 : Math.max(GAIN, 1.0 / (counts[context] + 1));
+    double slowStep = Math.max(RATE_GAIN, 1.0 / (counts[context] + 1));
+    rateAfter[context] += slowStep * (all / wait - rateAfter[context]);
     int most = Math.max(0, Math.min(openTarget[open], cap) - rows);
     for (int i = 0; i < HOLDS; i++) {
       double held = hold(i, single);
