@@ -208,13 +208,24 @@ class KafkaOutageTest {
         .isInstanceOf(InferenceException.class)
         .hasMessageContaining("not authorised for the topic 'log'");
     allow(broker, AclOperation.DESCRIBE);
-    assertThatThrownBy(() -> start(broker, counts, secured(broker, "secret")))
-        .isInstanceOf(InferenceException.class)
-        .hasMessageContaining("the topic 'log' must not be written to");
+    Await.until(
+        "it is said that it may not be written to",
+        () -> refusal(broker).contains("the topic 'log' must not be written to"));
     allow(broker, AclOperation.WRITE);
+    Await.until("it is let in", () -> refusal(broker).isEmpty());
     InferenceLogger model = model(start(broker, counts, secured(broker, "secret")));
     Records.log(model, "0", 1);
     assertThat(broker.read("log", 2)).hasSize(2);
+  }
+
+  /** What a start says; nothing if all is well. */
+  private String refusal(KafkaBroker broker) {
+    try {
+      start(broker, counts, secured(broker, "secret")).close();
+      return "";
+    } catch (InferenceException e) {
+      return e.getMessage();
+    }
   }
 
   private static Object[] secured(KafkaBroker broker, String password) {
