@@ -156,7 +156,7 @@ final class KafkaTopics {
         "Kafka at {} cannot be reached yet, so the topic {} is not checked: {}",
         brokers(),
         topic,
-        cause.getMessage());
+        cause.toString());
   }
 
   private Object brokers() {
