@@ -1,6 +1,7 @@
 """Where the server under test listens, and what its three example models take and give."""
 
 import os
+import time
 import unittest
 
 import numpy as np
@@ -35,3 +36,25 @@ class ServedTest(unittest.TestCase):
         """Clients give BYTES as bytes when they came as binary, and as str when they came as JSON."""
         texts = [[e.decode() if isinstance(e, bytes) else e for e in row] for row in actual.tolist()]
         self.assertEqual(texts, [[e.decode() if isinstance(e, bytes) else e for e in row] for row in expected.tolist()])
+
+    def assertWindowIsCounted(self, before, after, requests, rows):
+        """Statistics before and after a window of load, as dictionaries: what perf_analyzer differentiates."""
+        change = lambda *path: _number(after, *path) - _number(before, *path)
+        self.assertEqual(change("inference_count"), rows)
+        self.assertTrue(0 < change("execution_count") <= requests)
+        self.assertEqual(change("inference_stats", "success", "count"), requests)
+        self.assertEqual(change("inference_stats", "fail", "count"), 0)
+        parts = 0
+        for part in ("queue", "compute_input", "compute_infer", "compute_output"):
+            self.assertEqual(change("inference_stats", part, "count"), requests, part)
+            self.assertGreaterEqual(change("inference_stats", part, "ns"), 0, part)
+            parts += change("inference_stats", part, "ns")
+        self.assertGreaterEqual(change("inference_stats", "success", "ns"), parts)
+        self.assertLessEqual(abs(time.time() * 1000 - _number(after, "last_inference")), 3_600_000)
+
+
+def _number(statistics, *path):
+    """Over gRPC, as JSON, numbers of 64 bits are texts and zeros are left out."""
+    for key in path:
+        statistics = statistics.get(key, {})
+    return int(statistics or 0)

@@ -8,6 +8,7 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+import shared_memory
 from served import A, B, GRPC, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
 
 
@@ -103,6 +104,99 @@ class TritonGrpcTest(ServedTest):
                 fault()
             self.assertEqual(raised.exception.status(), code)
         self.assertSumAndDifference(self.client.infer(SIMPLE, inputs()).as_numpy)
+
+    def test_stream(self):
+        done = queue.Queue()
+        self.client.start_stream(lambda result, error: done.put((result, error)))
+        try:
+            for n in range(100):
+                self.client.async_stream_infer(SIMPLE, inputs(A + n), request_id=str(n), outputs=outputs())
+            for n in range(100):
+                result, error = done.get(timeout=30)
+                self.assertIsNone(error)
+                response = result.get_response()
+                self.assertEqual(response.id, str(n))
+                self.assertTrue(response.parameters["triton_final_response"].bool_param)
+                self.assertSumAndDifference(result.as_numpy, A + n)
+        finally:
+            self.client.stop_stream()
+
+    def test_stream_goes_on_after_a_fault(self):
+        done = queue.Queue()
+        self.client.start_stream(lambda result, error: done.put((result, error)))
+        try:
+            self.client.async_stream_infer("missing", inputs(), request_id="wrong")
+            self.client.async_stream_infer(
+                SIMPLE, inputs(), request_id="right", enable_empty_final_response=True, priority=1, timeout=10_000_000
+            )
+            result, error = done.get(timeout=30)
+            self.assertIsNone(result)
+            self.assertRegex(str(error), "Request for unknown model")
+            result, error = done.get(timeout=30)
+            self.assertIsNone(error)
+            self.assertSumAndDifference(result.as_numpy)
+        finally:
+            self.client.stop_stream()
+
+    def test_stream_ends_with_a_fault_if_asked(self):
+        done = queue.Queue()
+        self.client.start_stream(lambda result, error: done.put((result, error)), headers={"triton_grpc_error": "true"})
+        try:
+            self.client.async_stream_infer("missing", inputs())
+            _, error = done.get(timeout=30)
+            self.assertEqual(error.status(), "StatusCode.NOT_FOUND")
+        finally:
+            self.client.stop_stream()
+
+    def test_configuration(self):
+        config = self.client.get_model_config(SIMPLE).config
+        self.assertEqual((config.name, config.backend), (SIMPLE, "onnxruntime"))
+        self.assertEqual([(i.name, list(i.dims)) for i in config.input], [("INPUT0", [16]), ("INPUT1", [16])])
+        self.assertGreater(config.max_batch_size, 0)
+        self.assertFalse(config.model_transaction_policy.decoupled)
+
+    def test_statistics_of_a_window_of_load(self):
+        before = self.client.get_inference_statistics(SIMPLE, as_json=True)["model_stats"]
+        for _ in range(20):
+            self.client.infer(SIMPLE, inputs(), outputs=outputs())
+        after = self.client.get_inference_statistics(SIMPLE, as_json=True)["model_stats"]
+        self.assertEqual((len(before), len(after)), (1, 1))
+        self.assertWindowIsCounted(before[0], after[0], requests=20, rows=20)
+
+    def test_classification(self):
+        result = self.client.infer(SIMPLE, inputs(), outputs=[triton.InferRequestedOutput("OUTPUT0", class_count=2)])
+        self.assertEqual(result.as_numpy("OUTPUT0").tolist(), [[b"18:15", b"17:14"]])
+
+    def test_priority_and_timeout(self):
+        self.assertSumAndDifference(self.client.infer(SIMPLE, inputs(), priority=2, timeout=10_000_000).as_numpy)
+
+    def test_log_and_trace_settings(self):
+        self.assertTrue(self.client.get_log_settings(as_json=True)["settings"]["log_info"]["bool_param"])
+        self.client.update_log_settings({"log_verbose_level": 0})
+        self.assertEqual(list(self.client.get_trace_settings().settings["trace_level"].value), ["OFF"])
+
+    def test_system_shared_memory(self):
+        self.client.unregister_system_shared_memory()
+        self.client.unregister_cuda_shared_memory()
+        sent, received = shared_memory.regions(A, B)
+        try:
+            self.client.register_system_shared_memory("sent", shared_memory.KEYS[0], A.nbytes + B.nbytes)
+            self.client.register_system_shared_memory("received", shared_memory.KEYS[1], A.nbytes + B.nbytes)
+            self.assertEqual(set(self.client.get_system_shared_memory_status().regions), {"sent", "received"})
+            tensors = [triton.InferInput("INPUT0", A.shape, "INT32"), triton.InferInput("INPUT1", B.shape, "INT32")]
+            tensors[0].set_shared_memory("sent", A.nbytes)
+            tensors[1].set_shared_memory("sent", B.nbytes, offset=A.nbytes)
+            wanted = outputs()
+            wanted[0].set_shared_memory("received", A.nbytes)
+            wanted[1].set_shared_memory("received", A.nbytes, offset=A.nbytes)
+            result = self.client.infer(SIMPLE, tensors, outputs=wanted)
+            self.assertIsNotNone(result.get_output("OUTPUT0"))
+            self.assertSumAndDifference(shared_memory.contents(received, A))
+            with self.assertRaises(InferenceServerException):
+                self.client.register_system_shared_memory("wrong", "/../etc/passwd", 8)
+        finally:
+            self.client.unregister_system_shared_memory()
+            shared_memory.destroy(sent, received)
 
     def test_repository_index_and_reload(self):
         index = self.client.get_model_repository_index()

@@ -7,6 +7,7 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+import shared_memory
 from served import A, B, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
 
 
@@ -144,6 +145,60 @@ class TritonHttpTest(ServedTest):
             self.client.infer(SIMPLE, inputs(A[:, :8], B[:, :8]))
         self.assertEqual(wrong_shape.exception.status(), "400")
         self.assertSumAndDifference(self.client.infer(SIMPLE, inputs()).as_numpy)
+
+    def test_configuration(self):
+        config = self.client.get_model_config(SIMPLE)
+        self.assertEqual((config["name"], config["backend"]), (SIMPLE, "onnxruntime"))
+        self.assertEqual([(i["name"], i["dims"]) for i in config["input"]], [("INPUT0", [16]), ("INPUT1", [16])])
+        self.assertEqual(config["input"][0]["data_type"], "TYPE_INT32")
+        self.assertGreater(config["max_batch_size"], 0)
+
+    def test_statistics_of_a_window_of_load(self):
+        before = self.client.get_inference_statistics(SIMPLE)["model_stats"]
+        for _ in range(20):
+            self.client.infer(SIMPLE, inputs(), outputs=outputs())
+        after = self.client.get_inference_statistics(SIMPLE)["model_stats"]
+        self.assertEqual((len(before), len(after)), (1, 1))
+        self.assertWindowIsCounted(before[0], after[0], requests=20, rows=20)
+        self.assertGreaterEqual(len(self.client.get_inference_statistics()["model_stats"]), 3)
+
+    def test_classification(self):
+        for binary in (True, False):
+            output = triton.InferRequestedOutput("OUTPUT0", binary_data=binary, class_count=2)
+            classes = self.client.infer(SIMPLE, inputs(), outputs=[output]).as_numpy("OUTPUT0")
+            self.assertStrings(classes, np.array([["18:15", "17:14"]], dtype=object))
+
+    def test_priority_and_timeout(self):
+        self.assertSumAndDifference(self.client.infer(SIMPLE, inputs(), priority=2, timeout=10_000_000).as_numpy)
+
+    def test_log_and_trace_settings(self):
+        self.assertTrue(self.client.get_log_settings()["log_info"])
+        self.assertEqual(self.client.update_log_settings({"log_verbose_level": 0})["log_verbose_level"], 0)
+        self.assertEqual(self.client.get_trace_settings()["trace_level"], ["OFF"])
+        with self.assertRaisesRegex(InferenceServerException, "not supported"):
+            self.client.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]})
+
+    def test_system_shared_memory(self):
+        self.client.unregister_system_shared_memory()
+        self.client.unregister_cuda_shared_memory()
+        sent, received = shared_memory.regions(A, B)
+        try:
+            self.client.register_system_shared_memory("sent", shared_memory.KEYS[0], A.nbytes + B.nbytes)
+            self.client.register_system_shared_memory("received", shared_memory.KEYS[1], A.nbytes + B.nbytes)
+            self.assertEqual(
+                {region["name"] for region in self.client.get_system_shared_memory_status()}, {"sent", "received"}
+            )
+            tensors = [triton.InferInput("INPUT0", A.shape, "INT32"), triton.InferInput("INPUT1", B.shape, "INT32")]
+            tensors[0].set_shared_memory("sent", A.nbytes)
+            tensors[1].set_shared_memory("sent", B.nbytes, offset=A.nbytes)
+            wanted = outputs()
+            wanted[0].set_shared_memory("received", A.nbytes)
+            wanted[1].set_shared_memory("received", A.nbytes, offset=A.nbytes)
+            self.client.infer(SIMPLE, tensors, outputs=wanted)
+            self.assertSumAndDifference(shared_memory.contents(received, A))
+        finally:
+            self.client.unregister_system_shared_memory()
+            shared_memory.destroy(sent, received)
 
     def test_repository_index_and_reload(self):
         self.assertLessEqual(

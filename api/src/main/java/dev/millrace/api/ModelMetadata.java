@@ -59,6 +59,16 @@ public record ModelMetadata(
     return maxBatchSize > 0;
   }
 
+  /** These metadata with other inputs. */
+  public ModelMetadata withInputs(List<TensorSpec> other) {
+    return new ModelMetadata(id, platform, other, outputs, maxBatchSize, properties);
+  }
+
+  /** These metadata with other outputs. */
+  public ModelMetadata withOutputs(List<TensorSpec> other) {
+    return new ModelMetadata(id, platform, inputs, other, maxBatchSize, properties);
+  }
+
   /** These metadata with another cap; 0 forbids merging. */
   public ModelMetadata withMaxBatchSize(int rows) {
     return new ModelMetadata(id, platform, inputs, outputs, rows, properties);

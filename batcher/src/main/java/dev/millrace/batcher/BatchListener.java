@@ -30,6 +30,12 @@ public interface BatchListener {
   default void batchCompleted(int requests, int rows, long computeNanos) {}
 
   /**
+   * The outputs of a batch are there for all that shared it, of whom none is answered yet. Follows
+   * {@link #batchCompleted}, unless the outputs turned out to be of no use.
+   */
+  default void batchFinished(BatchTimes times) {}
+
+  /**
    * The predictor failed; requests that shared the batch run again in halves.
    *
    * @param requests that shared the batch

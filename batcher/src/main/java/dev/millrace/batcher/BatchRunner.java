@@ -74,6 +74,10 @@ final class BatchRunner {
   private final RowMerger merger;
   private final BatchListener listener;
   private final Ticker ticker;
+
+  /** Of the run under way. */
+  private long mergeNanos;
+
   private long computeNanos;
 
   /**
@@ -207,9 +211,12 @@ final class BatchRunner {
 
   private TensorMap predict(List<Part> batch, int batchRows) {
     if (isUnchanged(batch, batchRows)) {
+      mergeNanos = 0;
       return predict(batch, batch.getFirst().inputs());
     }
+    long start = ticker.nanos();
     try (TensorMap merged = merger.merge(batch, batchRows)) {
+      mergeNanos = ticker.nanos() - start;
       return predict(batch, merged);
     }
   }
@@ -263,29 +270,48 @@ final class BatchRunner {
     long nanos = computeNanos;
     Part only = batch.size() == 1 ? batch.getFirst() : null;
     if (only != null && only.isWhole() && (only.request.alone || !dispatcher.isMerging())) {
+      tellFinished(batch, batchRows, 0);
       only.succeed(outputs, nanos);
       return;
     }
     String obstacle = merger.whyNotSplittable(outputs, batchRows);
     if (obstacle != null) {
       dispatcher.stopMerging(obstacle);
-      answerUnsplit(batch, only, outputs, obstacle);
+      answerUnsplit(batch, batchRows, only, outputs, obstacle);
       return;
     }
     if (only != null && isUnchanged(batch, batchRows)) {
+      tellFinished(batch, batchRows, 0);
       only.succeed(outputs, nanos);
       return;
     }
+    long start = ticker.nanos();
     List<TensorMap> results = merger.split(batch, outputs);
+    tellFinished(batch, batchRows, ticker.nanos() - start);
     for (int i = 0; i < batch.size(); i++) {
       batch.get(i).succeed(results.get(i), nanos);
     }
   }
 
+  private void tellFinished(List<Part> batch, int batchRows, long splitNanos) {
+    int begun = 0;
+    long queueNanos = 0;
+    for (Part part : batch) {
+      if (part.from == 0) {
+        begun++;
+        queueNanos += part.request.reply.queueNanos();
+      }
+    }
+    listener.batchFinished(
+        new BatchTimes(
+            begun, batch.size(), batchRows, queueNanos, mergeNanos, computeNanos, splitNanos));
+  }
+
   /** The outputs are not row by row: right for a whole request, useless for any other batch. */
   private void answerUnsplit(
-      List<Part> batch, @Nullable Part only, TensorMap outputs, String obstacle) {
+      List<Part> batch, int batchRows, @Nullable Part only, TensorMap outputs, String obstacle) {
     if (only != null && only.isWhole()) {
+      tellFinished(batch, batchRows, 0);
       only.succeed(outputs, computeNanos);
       return;
     }

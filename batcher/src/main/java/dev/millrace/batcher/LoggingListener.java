@@ -42,6 +42,15 @@ final class LoggingListener implements BatchListener {
   }
 
   @Override
+  public void batchFinished(BatchTimes times) {
+    try {
+      listener.batchFinished(times);
+    } catch (RuntimeException | Error e) {
+      report(e);
+    }
+  }
+
+  @Override
   public void batchFailed(int requests, int rows) {
     try {
       listener.batchFailed(requests, rows);

@@ -2,6 +2,7 @@ package dev.millrace.distribution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.google.protobuf.MessageLite;
 import dev.millrace.api.DataType;
@@ -95,6 +96,35 @@ class BackendIsolationTest {
       try (TensorMap outputs = run(digits, inputs)) {
         assertThat(outputs.tensor(0).shape()).isEqualTo(Shape.of(2, 10));
       }
+    }
+  }
+
+  /** The interpreter imports what it runs from the plug-in's jar. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void python_runsFromTheJar() throws IOException, InterruptedException {
+    assumeTrue(hasPython(), "no python3 is on the PATH");
+    Path keywords = EXAMPLES.resolve("python/keywords");
+    Path script = keywords.resolve("predictor.py");
+    assertThat(backend("python").findModel(keywords)).contains(script);
+    assertThat(backend("python").findModel(EXAMPLES.resolve("simple"))).isEmpty();
+    try (TensorModel model = load("python", script)) {
+      TensorMap inputs =
+          TensorMap.of(
+              "instances", Tensor.copyOf(Shape.of(1), "\"A mill wheel turns in the stream.\""));
+      try (TensorMap outputs = run(model, inputs)) {
+        assertThat(outputs.tensor(0).toStrings())
+            .containsExactly("[\"mill\",\"wheel\",\"stream\"]");
+      }
+    }
+  }
+
+  private static boolean hasPython() throws InterruptedException {
+    try {
+      return new ProcessBuilder("python3", "-c", "pass").start().waitFor() == 0;
+    } catch (IOException e) {
+      System.err.println("not run: no python3 is on the PATH");
+      return false;
     }
   }
 

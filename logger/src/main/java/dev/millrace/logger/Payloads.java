@@ -18,7 +18,6 @@ final class Payloads {
   }
 
   private static boolean cameByV1(CapturedRecord record) {
-    String path = record.header(":path");
-    return path != null && path.startsWith("/v1/");
+    return "v1".equals(record.header(":protocol"));
   }
 }

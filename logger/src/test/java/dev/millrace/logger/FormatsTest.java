@@ -29,7 +29,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 @ExtendWith(TensorLeakExtension.class)
 class FormatsTest {
-  private static final Map<String, String> V1 = Map.of("header.:path", "/v1/models/m:predict");
+  private static final Map<String, String> V1 = Map.of("header.:protocol", "v1");
   private final Records.Counts counts = new Records.Counts();
 
   private MessageEncoder encoder(

@@ -6,16 +6,14 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
-import dev.millrace.api.spi.Transformer;
 import dev.millrace.batcher.Reply;
+import dev.millrace.runtime.ChainStep.Place;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * One request on its way through a {@link Pipeline}: the state of the way, and the future that its
@@ -25,13 +23,12 @@ import org.slf4j.LoggerFactory;
  * settles it: by one compare-and-set, after which the lease and the admission are given back once.
  * A step that is under way then goes on to its end, and what it made is closed.
  *
- * <p>The steps run one after the other: on the caller's thread up to the batcher, on a runner's or
- * timer's after it, and on a virtual thread from the first step that may block to the next
- * hand-off.
+ * <p>The steps run one after the other: on the caller's thread up to the batcher and on a runner's
+ * or timer's after it, until a step has to run elsewhere: on a virtual thread if it may block, on
+ * the pool for computations if it takes long. From there on the others follow.
  */
 final class Inference extends CompletableFuture<InferenceResponse>
     implements BiConsumer<@Nullable TensorMap, @Nullable Throwable> {
-  private static final Logger LOG = LoggerFactory.getLogger(Inference.class);
   private static final VarHandle SETTLED;
 
   static {
@@ -48,6 +45,9 @@ final class Inference extends CompletableFuture<InferenceResponse>
   private final String id;
   private final long admittedBytes;
   private final long startNanos;
+
+  /** The outputs that the client asked for. */
+  private List<String> requested = List.of();
 
   /** What the model got; null before preprocessing has ended. */
   private @Nullable InferenceRequest prepared;
@@ -73,42 +73,43 @@ final class Inference extends CompletableFuture<InferenceResponse>
 
   /** Starts on the way; takes the request over. */
   void start(InferenceRequest request) {
-    InferenceRequest timed;
+    InferenceRequest admitted;
     try {
-      timed = pipeline.withDeadline(request);
+      admitted = pipeline.admit(request);
     } catch (RuntimeException e) {
       request.close();
       completeExceptionally(InferenceException.of(e));
       return;
     }
-    if (pipeline.transformers().isEmpty()) {
-      predict(timed);
+    if (pipeline.steps().isEmpty()) {
+      predict(admitted);
     } else {
-      preprocess(timed, 0, false, pipeline.now());
+      requested = request.requestedOutputs();
+      preprocess(admitted, 0, Place.BORROWED, pipeline.now());
     }
   }
 
-  private void preprocess(
-      InferenceRequest request, int first, boolean mayWait, long stepsStartNanos) {
-    List<Transformer> transformers = pipeline.transformers();
+  private void preprocess(InferenceRequest request, int first, Place place, long stepsStartNanos) {
+    List<ChainStep> steps = pipeline.steps();
     InferenceRequest current = request;
-    for (int i = first; i < transformers.size(); i++) {
+    for (int i = first; i < steps.size(); i++) {
       if (settled) {
         current.close();
         return;
       }
-      Transformer transformer = transformers.get(i);
-      if (transformer.mayBlock() && !mayWait) {
+      ChainStep step = steps.get(i);
+      Place next = step.preprocessPlace(current, place);
+      if (next != place) {
         InferenceRequest handedOver = current;
-        int step = i;
-        Thread.startVirtualThread(() -> preprocess(handedOver, step, true, stepsStartNanos));
+        int index = i;
+        pipeline.execute(next, () -> preprocess(handedOver, index, next, stepsStartNanos));
         return;
       }
       try {
-        current = transformer.preprocess(current);
-      } catch (Throwable e) {
+        current = step.preprocess(current);
+      } catch (InferenceException e) {
         current.close();
-        completeExceptionally(failureOf(transformer, "preprocess", e));
+        completeExceptionally(e);
         return;
       }
     }
@@ -158,10 +159,10 @@ final class Inference extends CompletableFuture<InferenceResponse>
     pipeline.logPredictions(id, request.parameters(), ordered, null);
     InferenceResponse response =
         new InferenceResponse(id, pipeline.id(), ordered, Parameters.empty());
-    if (pipeline.transformers().isEmpty()) {
+    if (pipeline.steps().isEmpty()) {
       succeed(response);
     } else {
-      postprocess(request, response, pipeline.transformers().size() - 1, false, pipeline.now());
+      postprocess(request, response, pipeline.steps().size() - 1, Place.BORROWED, pipeline.now());
     }
   }
 
@@ -178,44 +179,47 @@ final class Inference extends CompletableFuture<InferenceResponse>
       InferenceRequest request,
       InferenceResponse response,
       int first,
-      boolean mayWait,
+      Place place,
       long stepsStartNanos) {
-    List<Transformer> transformers = pipeline.transformers();
+    List<ChainStep> steps = pipeline.steps();
     InferenceResponse current = response;
     for (int i = first; i >= 0; i--) {
       if (settled) {
         current.close();
         return;
       }
-      Transformer transformer = transformers.get(i);
-      if (transformer.mayBlock() && !mayWait) {
+      ChainStep step = steps.get(i);
+      Place next = step.postprocessPlace(current, place);
+      if (next != place) {
         InferenceResponse handedOver = current;
-        int step = i;
-        Thread.startVirtualThread(
-            () -> postprocess(request, handedOver, step, true, stepsStartNanos));
+        int index = i;
+        pipeline.execute(
+            next, () -> postprocess(request, handedOver, index, next, stepsStartNanos));
         return;
       }
       try {
-        current = transformer.postprocess(request, current);
-      } catch (Throwable e) {
+        current = step.postprocess(request, current);
+      } catch (InferenceException e) {
         current.close();
-        completeExceptionally(failureOf(transformer, "postprocess", e));
+        completeExceptionally(e);
         return;
       }
     }
     pipeline.meters().postprocessed(pipeline.now() - stepsStartNanos);
-    succeed(current);
+    answer(current);
   }
 
-  private static InferenceException failureOf(Transformer step, String verb, Throwable cause) {
-    InferenceException failure = InferenceException.of(cause);
-    if (failure.code() == ErrorCode.INTERNAL) {
-      LOG.error("transformer '{}' failed to {}", step.name(), verb, cause);
+  /** Succeeds with what the client asked for. */
+  private void answer(InferenceResponse response) {
+    InferenceResponse answer;
+    try {
+      answer = pipeline.select(response, requested);
+    } catch (InferenceException e) {
+      response.close();
+      completeExceptionally(e);
+      return;
     }
-    return new InferenceException(
-        failure.code(),
-        "transformer '%s' failed to %s: %s".formatted(step.name(), verb, failure.getMessage()),
-        cause);
+    succeed(answer);
   }
 
   private void succeed(InferenceResponse response) {

@@ -3,7 +3,10 @@ package dev.millrace.runtime;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -11,7 +14,11 @@ import java.util.Map;
  *
  * @param path what the backend found
  * @param options from all sources, the stronger over the weaker
+ * @param labelFiles by output, the file that names its classes, relative to the first of {@code
+ *     directories} that has it
  * @param engine the backend's own section
+ * @param transformers what stands around the model
+ * @param directories of the version and of the model, where files that are named are looked for
  */
 record LoadPlan(
     ModelId id,
@@ -19,4 +26,39 @@ record LoadPlan(
     Path path,
     ModelOptions options,
     Map<String, String> properties,
-    Settings engine) {}
+    Map<String, String> labelFiles,
+    Settings engine,
+    List<TransformerConfig> transformers,
+    List<Path> directories) {
+  /** A plan of a model with no transformers, whose classes have no names. */
+  LoadPlan(
+      ModelId id,
+      Backend backend,
+      Path path,
+      ModelOptions options,
+      Map<String, String> properties,
+      Settings engine) {
+    this(id, backend, path, options, properties, Map.of(), engine, List.of(), List.of());
+  }
+
+  /**
+   * The names of classes, by output.
+   *
+   * @throws dev.millrace.api.InferenceException FAILED_PRECONDITION if a file is not there
+   */
+  Map<String, LabelFile> labels() {
+    Map<String, LabelFile> labels = new LinkedHashMap<>();
+    labelFiles.forEach((output, name) -> labels.put(output, LabelFile.read(find(name))));
+    return labels;
+  }
+
+  private Path find(String name) {
+    for (Path directory : directories) {
+      Path file = directory.resolve(name);
+      if (Files.exists(file)) {
+        return file;
+      }
+    }
+    return directories.getLast().resolve(name);
+  }
+}

@@ -7,6 +7,7 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.DeviceArbiter;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -21,10 +22,13 @@ final class LoadedModel {
   private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
 
   private final ModelMetadata metadata;
+  private final ModelOptions options;
+  private final Map<String, LabelFile> labels;
   private final Placement placement;
   private final Servable servable;
   private final Batcher batcher;
   private final DeviceArbiter.Share device;
+  private final Chain chain;
   private final Pipeline pipeline;
   private final Runnable onFreed;
   private final long loadNanos;
@@ -35,25 +39,35 @@ final class LoadedModel {
   private final CompletableFuture<Void> freed = new CompletableFuture<>();
 
   /**
+   * @param metadata what clients see of the model
+   * @param options what was said about how it is served
+   * @param labels names of classes, by output
    * @param servable taken over
    * @param batcher over the servable's predictors; taken over
    * @param device what the batcher uses; taken over
+   * @param chain what stands around the model; taken over
    * @param onFreed is called once, after everything else is freed
    */
   LoadedModel(
       ModelMetadata metadata,
+      ModelOptions options,
+      Map<String, LabelFile> labels,
       Placement placement,
       Servable servable,
       Batcher batcher,
       DeviceArbiter.Share device,
+      Chain chain,
       Pipeline pipeline,
       Runnable onFreed,
       long loadNanos) {
     this.metadata = metadata;
+    this.options = options;
+    this.labels = labels;
     this.placement = placement;
     this.servable = servable;
     this.batcher = batcher;
     this.device = device;
+    this.chain = chain;
     this.pipeline = pipeline;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
@@ -63,8 +77,17 @@ final class LoadedModel {
     return metadata.id();
   }
 
+  /** What clients see of the model. */
   ModelMetadata metadata() {
     return metadata;
+  }
+
+  ModelOptions options() {
+    return options;
+  }
+
+  Map<String, LabelFile> labels() {
+    return labels;
   }
 
   Placement placement() {
@@ -85,6 +108,11 @@ final class LoadedModel {
 
   long loadNanos() {
     return loadNanos;
+  }
+
+  /** What the version has done, before it was loaded this time too. */
+  ModelStatistics statistics() {
+    return pipeline.meters().statistics().snapshot(id());
   }
 
   /** Leases that are not given back. */
@@ -133,6 +161,7 @@ final class LoadedModel {
       } else { // closing it under a run would end the process
         LOG.error("{}: a run has not come back, so the model stays in memory", id());
       }
+      chain.close();
       onFreed.run();
       freed.complete(null);
     } catch (Throwable e) {

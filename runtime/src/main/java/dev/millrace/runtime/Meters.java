@@ -31,6 +31,9 @@ final class Meters {
   private final MeterRegistry registry;
   private final Map<ModelId, Use> uses = new HashMap<>();
 
+  /** One for each version that was ever loaded: they never start again. */
+  private final Map<ModelId, StatisticsLedger> statistics = new HashMap<>();
+
   Meters(MeterRegistry registry) {
     this.registry = registry;
   }
@@ -42,9 +45,14 @@ final class Meters {
   /** The meters of a version; every call is matched by one of {@link #release}. */
   synchronized ModelMeters acquire(ModelId id) {
     Use use = uses.get(id);
-    ModelMeters meters = use == null ? new ModelMeters(id, this) : use.meters();
+    ModelMeters meters = use == null ? newMeters(id) : use.meters();
     uses.put(id, new Use(meters, use == null ? 1 : use.count() + 1));
     return meters;
+  }
+
+  private ModelMeters newMeters(ModelId id) {
+    return new ModelMeters(
+        id, this, statistics.computeIfAbsent(id, version -> new StatisticsLedger()));
   }
 
   /** Takes the meters out of the registry when nobody uses them any more. */

@@ -40,6 +40,15 @@ public enum Metric {
       "Time of one batch inside the predictor.",
       "model",
       "version"),
+  TRANSFORMER_DURATION(
+      "millrace.transformer.duration",
+      Type.TIMER,
+      "seconds",
+      "Time of one request in one half of a transformer: the verb is preprocess or postprocess.",
+      "model",
+      "version",
+      "transformer",
+      "verb"),
   BATCH_SIZE(
       "millrace.batch.size",
       Type.SUMMARY,

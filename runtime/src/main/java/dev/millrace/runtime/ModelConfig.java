@@ -7,15 +7,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /**
  * What a {@code model.yaml} says: the {@link ModelOptions}, the model's {@code name}, its {@code
- * properties} (free texts that its metadata show), one section for the backend, named as it, and
- * {@code batcher} and {@code dynamic_batching} for what KServe and Triton would be told.
+ * properties} (free texts that its metadata show), {@code labels} (for an output, the file that
+ * names its classes), the {@code transformers} around it, one section for the backend, named as it,
+ * and {@code batcher} and {@code dynamic_batching} for what KServe and Triton would be told.
  *
  * @param source the file, for people
+ * @param labelFiles by output, the name of the file that names its classes
  * @param sections the backends' sections as they were read
  */
 record ModelConfig(
@@ -23,13 +26,21 @@ record ModelConfig(
     Optional<String> name,
     ModelOptions options,
     Map<String, String> properties,
+    Map<String, String> labelFiles,
+    List<TransformerConfig> transformers,
     Map<String, Map<?, ?>> sections) {
   static final String FILE_NAME = "model.yaml";
 
   /** The configuration of a model that has no file. */
   static ModelConfig none() {
     return new ModelConfig(
-        "no model.yaml", Optional.empty(), ModelOptions.none(), Map.of(), Map.of());
+        "no model.yaml",
+        Optional.empty(),
+        ModelOptions.none(),
+        Map.of(),
+        Map.of(),
+        List.of(),
+        Map.of());
   }
 
   /**
@@ -48,11 +59,9 @@ record ModelConfig(
         ModelOptions.read(settings)
             .over(PlatformBatching.kserve(settings.section("batcher")))
             .over(PlatformBatching.triton(settings.section("dynamic_batching")));
-    Map<String, String> properties = new LinkedHashMap<>();
-    Settings section = settings.section("properties");
-    for (String key : section.keys()) {
-      section.string(key).ifPresent(value -> properties.put(key, value));
-    }
+    Map<String, String> properties = texts(settings.section("properties"));
+    Map<String, String> labelFiles = texts(settings.section("labels"));
+    List<TransformerConfig> transformers = TransformerConfig.read(settings);
     Map<String, Map<?, ?>> sections = new LinkedHashMap<>();
     for (Backend backend : backends) {
       settings
@@ -65,18 +74,34 @@ record ModelConfig(
           });
     }
     settings.rejectUnknown();
-    return new ModelConfig(settings.source(), name, options, properties, sections);
+    return new ModelConfig(
+        settings.source(), name, options, properties, labelFiles, transformers, sections);
   }
 
-  /** This configuration, and where it says nothing, {@code lower}; a section counts as one. */
+  private static Map<String, String> texts(Settings section) {
+    Map<String, String> texts = new LinkedHashMap<>();
+    for (String key : section.keys()) {
+      section.string(key).ifPresent(value -> texts.put(key, value));
+    }
+    return texts;
+  }
+
+  /**
+   * This configuration, and where it says nothing, {@code lower}; a section, and the transformers,
+   * count as one.
+   */
   ModelConfig over(ModelConfig lower) {
     Map<String, String> mergedProperties = new LinkedHashMap<>(lower.properties);
     mergedProperties.putAll(properties);
+    Map<String, String> mergedLabelFiles = new LinkedHashMap<>(lower.labelFiles);
+    mergedLabelFiles.putAll(labelFiles);
     return new ModelConfig(
         sections.isEmpty() ? lower.source : source,
         name.or(lower::name),
         options.over(lower.options),
         mergedProperties,
+        mergedLabelFiles,
+        transformers.isEmpty() ? lower.transformers : transformers,
         sections.isEmpty() ? lower.sections : sections);
   }
 

@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.Device;
 import dev.millrace.api.ModelMetadata;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What is served under a name.
@@ -12,10 +13,19 @@ import java.util.List;
  * @param device where the instances run
  * @param instances how many predictors run at the same time
  * @param threads how many threads one run may use
+ * @param options what was said about how it is served
+ * @param labels names of classes, by output
  */
 public record ModelDescription(
-    ModelMetadata metadata, List<String> versions, Device device, int instances, int threads) {
+    ModelMetadata metadata,
+    List<String> versions,
+    Device device,
+    int instances,
+    int threads,
+    ModelOptions options,
+    Map<String, LabelFile> labels) {
   public ModelDescription {
     versions = List.copyOf(versions);
+    labels = Map.copyOf(labels);
   }
 }

@@ -245,6 +245,11 @@ final class ModelEntry {
                 .formatted(name, version));
   }
 
+  /** What the versions that serve have done, oldest first. */
+  List<ModelStatistics> statistics() {
+    return versions.serving().stream().map(LoadedModel::statistics).toList();
+  }
+
   List<ModelStatus> statuses() {
     List<ModelStatus> statuses = new ArrayList<>();
     versions

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -62,18 +63,42 @@ final class ModelLoader {
 
   private LoadedModel loadInContext(LoadPlan plan) {
     long start = ticker.nanos();
-    Calibration.Ready ready = calibration.load(plan);
+    Map<String, LabelFile> labels = plan.labels();
+    // First, because what is wrong with them is found out at once.
+    Chain chain = Chain.of(plan, steps.transformers(), steps.factories());
     try {
-      ModelMetadata metadata = metadata(plan, ready);
-      return start(plan, ready, metadata, start);
+      Calibration.Ready ready = calibration.load(plan);
+      try {
+        return start(plan, ready, metadata(plan, ready), chain, labels, start);
+      } catch (Throwable e) {
+        ready.instances().close();
+        throw e;
+      }
     } catch (Throwable e) {
-      ready.instances().close();
+      chain.close();
       throw e;
     }
   }
 
+  private static void requireOutputs(ModelMetadata metadata, Set<String> labelled) {
+    for (String output : labelled) {
+      if (!metadata.outputs().isEmpty() && metadata.output(output).isEmpty()) {
+        throw new InferenceException(
+            ErrorCode.FAILED_PRECONDITION,
+            "the model has no output '%s', which labels are given for".formatted(output));
+      }
+    }
+  }
+
   private LoadedModel start(
-      LoadPlan plan, Calibration.Ready ready, ModelMetadata metadata, long startNanos) {
+      LoadPlan plan,
+      Calibration.Ready ready,
+      ModelMetadata metadata,
+      Chain chain,
+      Map<String, LabelFile> labels,
+      long startNanos) {
+    ModelMetadata outer = chain.describe(metadata);
+    requireOutputs(outer, labels.keySet());
     ModelOptions options = plan.options();
     ModelId id = plan.id();
     int maxBatchSize = metadata.maxBatchSize();
@@ -113,13 +138,17 @@ final class ModelLoader {
       throw e;
     }
     Pipeline pipeline =
-        new Pipeline(metadata, options.timeout(), steps, loggers, batcher, modelMeters, ticker);
+        new Pipeline(
+            outer, metadata, options.timeout(), chain, steps, loggers, batcher, modelMeters, ticker);
     return new LoadedModel(
-        metadata,
+        outer,
+        options,
+        labels,
         placement,
         ready.instances().model(),
         batcher,
         device,
+        chain,
         pipeline,
         () -> meters.release(id),
         ticker.nanos() - startNanos);

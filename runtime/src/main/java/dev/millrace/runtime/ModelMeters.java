@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.ModelId;
 import dev.millrace.batcher.BatchListener;
+import dev.millrace.batcher.BatchTimes;
 import dev.millrace.batcher.ShedReason;
 import dev.millrace.batcher.policy.DispatchReason;
 import dev.millrace.batcher.policy.LearnedState;
@@ -27,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * gauges look at. Thread-safe.
  */
 final class ModelMeters implements BatchListener {
+  private final ModelId id;
+  private final Meters meters;
   private final List<Meter> registered = new ArrayList<>();
   private final Counter ok;
   private final Map<ErrorCode, Counter> failed = new EnumMap<>(ErrorCode.class);
@@ -44,10 +47,14 @@ final class ModelMeters implements BatchListener {
   private final Timer preprocess;
   private final Timer predict;
   private final Timer postprocess;
+  private final StatisticsLedger statistics;
   private volatile @Nullable LoadedModel shown;
   private volatile double loadSeconds;
 
-  ModelMeters(ModelId id, Meters meters) {
+  ModelMeters(ModelId id, Meters meters, StatisticsLedger statistics) {
+    this.id = id;
+    this.meters = meters;
+    this.statistics = statistics;
     String name = id.name();
     String version = id.version();
     ok = counter(meters, Metric.REQUESTS, name, version, "ok");
@@ -120,14 +127,28 @@ final class ModelMeters implements BatchListener {
             id.version()));
   }
 
-  private <M extends Meter> M keep(M meter) {
+  private synchronized <M extends Meter> M keep(M meter) {
     registered.add(meter);
     return meter;
   }
 
   /** The meters that go away with the version. */
-  List<Meter> registered() {
-    return registered;
+  synchronized List<Meter> registered() {
+    return List.copyOf(registered);
+  }
+
+  /**
+   * The time of one half of a step; the same over reloads.
+   *
+   * @param verb which half
+   */
+  Timer step(String name, String verb) {
+    return keep(meters.timer(Metric.TRANSFORMER_DURATION, id.name(), id.version(), name, verb));
+  }
+
+  /** Where the version's statistics are kept, which outlive these meters. */
+  StatisticsLedger statistics() {
+    return statistics;
   }
 
   /** From now on the gauges show {@code model}. */
@@ -148,6 +169,7 @@ final class ModelMeters implements BatchListener {
     Counter outcome = error == null ? ok : failed.get(error);
     requireNonNull(outcome).increment();
     duration.record(nanos, TimeUnit.NANOSECONDS);
+    statistics.answered(error == null, nanos);
   }
 
   void shedByInFlightLimit() {
@@ -185,6 +207,11 @@ final class ModelMeters implements BatchListener {
     batchSize.record(batchRows);
     rows.increment(batchRows);
     batches.increment();
+  }
+
+  @Override
+  public void batchFinished(BatchTimes times) {
+    statistics.finished(times);
   }
 
   @Override

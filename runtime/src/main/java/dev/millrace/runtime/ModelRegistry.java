@@ -337,7 +337,33 @@ public final class ModelRegistry {
           versions,
           placement.device(),
           placement.instances(),
-          placement.threads());
+          placement.threads(),
+          model.options(),
+          model.labels());
+    } finally {
+      model.release();
+    }
+  }
+
+  /** What every version that serves has done, by name, then oldest first. */
+  public List<ModelStatistics> statistics() {
+    List<ModelStatistics> statistics = new ArrayList<>();
+    for (ModelEntry entry : new TreeMap<>(entries).values()) {
+      statistics.addAll(entry.statistics());
+    }
+    return statistics;
+  }
+
+  /**
+   * What that version has done, or if none is named, every version of the model that serves.
+   *
+   * @throws InferenceException as {@link #lease}
+   */
+  public List<ModelStatistics> statistics(ModelId id) {
+    ModelEntry entry = known(id);
+    LoadedModel model = entry.acquire(id);
+    try {
+      return id.hasVersion() ? List.of(model.statistics()) : entry.statistics();
     } finally {
       model.release();
     }

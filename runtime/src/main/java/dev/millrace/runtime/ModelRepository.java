@@ -14,11 +14,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -275,12 +278,21 @@ final class ModelRepository {
         found.path(),
         options,
         config.properties(),
-        config.engine(found.backend()));
+        config.labelFiles(),
+        config.engine(found.backend()),
+        config.transformers(),
+        Stream.of(path, model.path()).map(ModelRepository::directoryOf).distinct().toList());
+  }
+
+  private static Path directoryOf(Path path) {
+    return Files.isDirectory(path)
+        ? path
+        : Objects.requireNonNullElse(path.toAbsolutePath().getParent(), path);
   }
 
   private record Recognised(Backend backend, Path path) {}
 
-  /** The first backend, or the one named, that has a model in {@code path}. */
+  /** The backend, or the one named, that has a model in {@code path}, by precedence and order. */
   private Optional<Recognised> recognise(Path path, Optional<String> name) {
     List<Backend> asked =
         name.isEmpty()
@@ -294,13 +306,33 @@ final class ModelRepository {
                   name.orElse(""),
                   backends.stream().map(Backend::name).collect(Collectors.joining(", "))));
     }
+    Optional<Recognised> best = Optional.empty();
+    int highest = Integer.MIN_VALUE;
+    @Nullable InferenceException failure = null;
     for (Backend backend : asked) {
-      Optional<Path> model = backend.findModel(path);
-      if (model.isPresent()) {
-        return Optional.of(new Recognised(backend, model.get()));
+      int precedence = 0;
+      Optional<Recognised> found = Optional.empty();
+      @Nullable InferenceException own = null;
+      try {
+        Optional<Path> model = backend.findModel(path);
+        if (model.isEmpty()) {
+          continue;
+        }
+        precedence = backend.precedence(model.get());
+        found = Optional.of(new Recognised(backend, model.get()));
+      } catch (InferenceException e) { // there is something, and it is not clear what
+        own = e;
+      }
+      if (precedence > highest) {
+        highest = precedence;
+        best = found;
+        failure = own;
       }
     }
-    return Optional.empty();
+    if (failure != null) {
+      throw failure;
+    }
+    return best;
   }
 
   private InferenceException nothingRecognised(Path path) {

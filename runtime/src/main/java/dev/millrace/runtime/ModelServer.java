@@ -73,23 +73,30 @@ public final class ModelServer implements AutoCloseable {
   /** A server that has not loaded anything yet: see {@link ModelRegistry#loadAll}. */
   public static ModelServer create(
       RuntimeConfig config, List<Backend> backends, MeterRegistry meters) {
-    return create(config, backends, List.of(), List.of(), meters, Ticker.system());
+    return create(config, Plugins.of(backends), meters);
+  }
+
+  /** As above, with all that is installed. */
+  public static ModelServer create(RuntimeConfig config, Plugins plugins, MeterRegistry meters) {
+    return create(config, plugins, List.of(), List.of(), meters, Ticker.system());
   }
 
   /**
    * A server with steps around its models and loggers beside them, which it closes.
    *
-   * @param transformers in the order of preprocessing; postprocessing goes the other way
+   * @param transformers around every model, outside of those in its configuration; in the order of
+   *     preprocessing, postprocessing goes the other way
    * @param ticker the one that the deadlines of requests are measured with
    */
   public static ModelServer create(
       RuntimeConfig config,
-      List<Backend> backends,
+      Plugins plugins,
       List<Transformer> transformers,
       List<InferenceLogger> loggers,
       MeterRegistry meters,
       Ticker ticker) {
-    return new ModelServer(config, backends, new Steps(transformers, loggers), meters, ticker);
+    Steps steps = Steps.of(transformers, plugins.transformers(), loggers, config.processors());
+    return new ModelServer(config, plugins.backends(), steps, meters, ticker);
   }
 
   /** What is loaded. */
@@ -108,6 +115,16 @@ public final class ModelServer implements AutoCloseable {
    *     belongs to whoever receives it
    */
   public CompletableFuture<InferenceResponse> infer(InferenceRequest request) {
+    return infer(request, Headers.NONE);
+  }
+
+  /**
+   * As above, for a request that came with headers, which the model's transformers
+   * and loggers shall see.
+   *
+   * @param headers read before this returns, if at all
+   */
+  public CompletableFuture<InferenceResponse> infer(InferenceRequest request, Headers headers) {
     long start = ticker.nanos();
     LoadedModel model;
     try {
@@ -132,7 +149,8 @@ public final class ModelServer implements AutoCloseable {
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
     Inference inference = new Inference(model, admission, bytes, id, start);
-    inference.start(request);
+    boolean wanted = !model.pipeline().steps().isEmpty() || model.pipeline().isLogged();
+    inference.start(wanted ? headers.addTo(request) : request);
     return inference;
   }
 

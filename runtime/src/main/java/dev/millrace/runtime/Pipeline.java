@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Parameters;
@@ -12,13 +13,14 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
 import dev.millrace.api.spi.InferenceLogger.Side;
-import dev.millrace.api.spi.Transformer;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.Reply;
+import dev.millrace.runtime.ChainStep.Place;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,26 +34,38 @@ final class Pipeline {
   private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
 
   private final ModelId id;
-  private final Steps steps;
+  private final List<ChainStep> steps;
+  private final Steps around;
   private final List<InferenceLogger> loggers;
+  private final RequestValidator outerValidator;
   private final RequestValidator validator;
+  private final boolean outputsChange;
   private final Optional<Duration> defaultTimeout;
   private final Batcher batcher;
   private final ModelMeters meters;
   private final Ticker ticker;
 
+  /**
+   * @param outer what clients see of the model
+   * @param model what it declares itself
+   */
   Pipeline(
-      ModelMetadata metadata,
+      ModelMetadata outer,
+      ModelMetadata model,
       Optional<Duration> defaultTimeout,
-      Steps steps,
+      Chain chain,
+      Steps around,
       List<InferenceLogger> loggers,
       Batcher batcher,
       ModelMeters meters,
       Ticker ticker) {
-    this.id = metadata.id();
-    this.steps = steps;
+    this.id = model.id();
+    this.steps = chain.measured(meters, ticker);
+    this.around = around;
     this.loggers = loggers;
-    this.validator = new RequestValidator(metadata);
+    this.outerValidator = new RequestValidator(outer);
+    this.validator = new RequestValidator(model);
+    this.outputsChange = !outer.outputs().equals(model.outputs());
     this.defaultTimeout = defaultTimeout;
     this.batcher = batcher;
     this.meters = meters;
@@ -62,8 +76,13 @@ final class Pipeline {
     return id;
   }
 
-  List<Transformer> transformers() {
-    return steps.transformers();
+  List<ChainStep> steps() {
+    return steps;
+  }
+
+  /** Whether anything takes note of inferences. */
+  boolean isLogged() {
+    return !loggers.isEmpty();
   }
 
   ModelMeters meters() {
@@ -74,9 +93,48 @@ final class Pipeline {
     return ticker.nanos();
   }
 
-  /** The request with the deadline that it will be held to. */
-  InferenceRequest withDeadline(InferenceRequest request) {
-    return RequestValidator.withDeadline(request, defaultTimeout, ticker);
+  /** Goes on with a request on a thread of that kind. */
+  void execute(Place place, Runnable task) {
+    switch (place) {
+      case WAITING -> Thread.startVirtualThread(task);
+      case COMPUTING -> {
+        try {
+          around.computing().execute(task);
+        } catch (RejectedExecutionException e) { // at the very end of the server
+          task.run();
+        }
+      }
+      case BORROWED -> task.run();
+    }
+  }
+
+  /**
+   * The client's request, checked, with the deadline that it will be held to, and for the outputs
+   * that the steps need to make those that the client asked for.
+   *
+   * @throws InferenceException INVALID_ARGUMENT; the request is then still the caller's
+   */
+  InferenceRequest admit(InferenceRequest request) {
+    InferenceRequest timed = RequestValidator.withDeadline(request, defaultTimeout, ticker);
+    if (steps.isEmpty()) { // what goes to the model is checked in any case
+      return timed;
+    }
+    outerValidator.validate(timed);
+    return outputsChange && !timed.requestedOutputs().isEmpty()
+        ? timed.withRequestedOutputs(List.of())
+        : timed;
+  }
+
+  /**
+   * The response with the outputs that the client asked for; takes it over.
+   *
+   * @throws InferenceException INTERNAL if one is missing; it is then still the caller's
+   */
+  InferenceResponse select(InferenceResponse response, List<String> requested) {
+    if (!outputsChange || requested.isEmpty()) {
+      return response;
+    }
+    return response.withOutputs(inOrder(response.outputs(), requested));
   }
 
   /** Takes the inputs over, unless it throws an InferenceException. */
@@ -86,7 +144,7 @@ final class Pipeline {
     }
     log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
     try {
-      validator.validate(request);
+      validate(request);
       return batcher.submit(
           request.inputs(),
           request.requestedOutputs(),
@@ -95,6 +153,18 @@ final class Pipeline {
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;
+    }
+  }
+
+  private void validate(InferenceRequest request) {
+    try {
+      validator.validate(request);
+    } catch (InferenceException e) {
+      if (steps.isEmpty()) {
+        throw e;
+      }
+      throw new InferenceException(
+          e.code(), "what the transformers made of the request: " + e.getMessage(), e);
     }
   }
 

@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
  * <p>A batchable model runs once with one row and once with two. Made-up inputs may be wrong for a
  * model that is right, so a run that fails is reported and does not fail the load; it does if the
  * engine says, by FAILED_PRECONDITION or UNIMPLEMENTED, that it cannot run the model at all. No new
- * run begins after half a minute.
+ * run begins after half a minute, and none of a model that declares no inputs.
  */
 final class WarmUp {
   private static final Logger LOG = LoggerFactory.getLogger(WarmUp.class);
@@ -51,6 +51,10 @@ final class WarmUp {
    */
   static Optional<SyntheticInputs> run(
       ModelMetadata metadata, List<Predictor> predictors, Ticker ticker) {
+    if (metadata.inputs().isEmpty()) {
+      LOG.debug("{}: declares no inputs, so none are made up to warm it up", metadata.id());
+      return Optional.empty();
+    }
     return new WarmUp(metadata, predictors, ticker).run();
   }
 

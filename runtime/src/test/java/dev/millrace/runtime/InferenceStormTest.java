@@ -85,7 +85,7 @@ class InferenceStormTest {
     try (ModelServer server =
         ModelServer.create(
             RuntimeConfig.of(root.resolve("m")).withProcessors(2).withInFlightLimits(64, 1 << 20),
-            List.of(backend),
+            Plugins.of(List.of(backend)),
             List.of(new Flaky(false), new Flaky(true)),
             List.of(entry -> {}),
             meters,

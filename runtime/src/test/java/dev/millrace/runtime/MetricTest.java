@@ -10,6 +10,7 @@ import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.LogListener;
 import dev.millrace.api.spi.LogListener.DropReason;
 import dev.millrace.api.spi.LoggerProvider;
+import dev.millrace.api.spi.Transformer;
 import dev.millrace.testing.TensorLeakExtension;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -33,13 +34,26 @@ class MetricTest {
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
   private final FakeBackend backend = new FakeBackend();
 
+  /** A step that does nothing. */
+  private static final class Passing implements Transformer {
+    @Override
+    public String name() {
+      return "passing";
+    }
+
+    @Override
+    public boolean mayBlock() {
+      return false;
+    }
+  }
+
   private ModelServer server() throws IOException {
     Trees.write(root, "m/a.fake", "2");
     ModelServer server =
         ModelServer.create(
             RuntimeConfig.of(root.resolve("m")).withProcessors(1),
-            List.of(backend),
-            List.of(),
+            Plugins.of(List.of(backend)),
+            List.of(new Passing()),
             List.of(
                 Loggers.start(
                     List.of(new FakeLogger()),
@@ -130,6 +144,8 @@ class MetricTest {
           .contains("millrace_inference_batches_total{model=\"m\",version=\"1\"} 1.0")
           .contains("millrace_queue_duration_seconds_count{model=\"m\",version=\"1\"} 1")
           .contains("millrace_compute_duration_seconds_count{model=\"m\",version=\"1\"} 1")
+          .contains(
+              "millrace_transformer_duration_seconds_count{model=\"m\",transformer=\"passing\",verb=\"postprocess\",version=\"1\"} 1")
           .contains("millrace_model_ready{model=\"m\",version=\"1\"} 1.0")
           .contains("millrace_logger_accepted_total{model=\"m\"} 2.0")
           .contains("millrace_logger_dropped_total{model=\"m\",reason=\"not_sent\"} 2.0")

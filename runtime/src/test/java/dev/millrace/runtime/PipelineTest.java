@@ -76,7 +76,7 @@ class PipelineTest {
     ModelServer server =
         ModelServer.create(
             config.withProcessors(1),
-            List.of(backend),
+            Plugins.of(List.of(backend)),
             transformers,
             List.of(loggers),
             meters,

@@ -4,7 +4,9 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import dev.millrace.api.spi.Backend;
-import dev.millrace.runtime.Backends;
+import dev.millrace.api.spi.TransformerFactory;
+import dev.millrace.runtime.Plugins;
+import dev.millrace.server.log.LogLevel;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -14,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
@@ -38,30 +41,34 @@ final class CommandLineInterface {
   private final Environment environment;
   private final PrintStream out;
   private final PrintStream err;
-  private final Supplier<List<Backend>> backends;
+  private final Supplier<Plugins> plugins;
   private final Supplier<StopSignal> signals;
 
   /** A command line with the backends that are installed, and the signals of the process. */
   CommandLineInterface(Map<String, String> variables, PrintStream out, PrintStream err) {
-    this(variables, out, err, CommandLineInterface::installedBackends, StopSignal::install);
+    this(variables, out, err, CommandLineInterface::installed, StopSignal::install);
   }
 
   CommandLineInterface(
       Map<String, String> variables,
       PrintStream out,
       PrintStream err,
-      Supplier<List<Backend>> backends,
+      Supplier<Plugins> plugins,
       Supplier<StopSignal> signals) {
     this.environment = new Environment(variables);
     this.out = out;
     this.err = err;
-    this.backends = backends;
+    this.plugins = plugins;
     this.signals = signals;
   }
 
-  private static List<Backend> installedBackends() {
+  private static Plugins installed() {
     String home = System.getProperty("millrace.home");
-    return home == null ? Backends.onClassPath() : Backends.inDirectory(Path.of(home, "backends"));
+    return home == null
+        ? Plugins.onClassPath()
+        : Plugins.inDirectory(Path.of(home, "backends"))
+            .and(Plugins.inFolder(Path.of(home, "transformers")))
+            .and(Plugins.inDirectory(Path.of(home, "extensions")));
   }
 
   /** Runs the command that {@code raw} spells, and returns the exit code. */
@@ -134,7 +141,7 @@ final class CommandLineInterface {
     TerminationLog terminationLog =
         new TerminationLog(Path.of(configuration.get(ServerSettings.TERMINATION_LOG)));
     try {
-      new ServeCommand(config, backends.get(), signals.get()).run();
+      new ServeCommand(config, plugins.get(), signals.get()).run();
       return OK;
     } catch (StartException e) {
       debug(e);
@@ -152,7 +159,7 @@ final class CommandLineInterface {
     ConfigurationReader reader = new ConfigurationReader(configuration);
     try {
       new InspectCommand(
-              reader.runtime(), configuration.get(ServerSettings.HTTP_PORT), backends.get(), out)
+              reader.runtime(), configuration.get(ServerSettings.HTTP_PORT), plugins.get(), out)
           .run();
       return OK;
     } catch (StartException e) {
@@ -169,8 +176,17 @@ final class CommandLineInterface {
         System.getProperty("java.vendor"),
         System.getProperty("os.name"),
         System.getProperty("os.arch"));
-    for (Backend backend : backends.get()) {
+    Plugins installed = plugins.get();
+    for (Backend backend : installed.backends()) {
       out.printf("backend %s: %s on %s%n", backend.name(), backend.modelFiles(), backend.devices());
+    }
+    if (!installed.transformers().isEmpty()) {
+      out.printf(
+          "transformers: %s%n",
+          installed.transformers().stream()
+              .map(TransformerFactory::name)
+              .sorted()
+              .collect(Collectors.joining(", ")));
     }
     return OK;
   }

@@ -84,7 +84,20 @@ final class ConfigurationPage {
               "name of the directory or file",
               "What the model is called in requests."),
           List.of("properties", "keys and texts", "none", "Shown in the model's metadata."),
+          List.of(
+              "transformers",
+              "list of names, alone or with a section",
+              "none",
+              "Steps before and behind the model, in the order of a request: see"
+                  + " [transformers.md](transformers.md)."),
+          List.of(
+              "labels",
+              "outputs and files",
+              "none",
+              "Names for the classes that an output scores, for clients that ask for classes: a text"
+                  + " file beside this one or in the version's directory, with one name a line."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
+          List.of("python", "section", "none", "What only the Python backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),
           List.of(
               "tensorflow",
@@ -310,7 +323,12 @@ final class ConfigurationPage {
       above. `CONFIG_FILE_PATH` is the configuration file if it is YAML. `MODEL_NAME`,
       `MODEL_VERSION`, `ARTIFACT_FILES_PATH` and `ARTIFACT_VERSION` are logged at the start.
 
-      **SageMaker.** `serve` alone serves `/opt/ml/model` on port 8080.
+      **SageMaker.** `serve` alone serves `/opt/ml/model` on port 8080, or on
+      `SAGEMAKER_BIND_TO_PORT`. `SAGEMAKER_TRITON_DEFAULT_MODEL_NAME` is `default-model`.
+
+      **Vertex AI.** `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE` are `http-port`,
+      `health-route` and `predict-route`. The model has to be in the image or on a volume:
+      `AIP_STORAGE_URI` is not fetched.
 
       ## Stopping
 
@@ -355,6 +373,8 @@ final class ConfigurationPage {
     MODEL_FILE_KEYS.forEach(key -> row(page, key));
     page.append(ONNX);
     ONNX_KEYS.forEach(key -> row(page, key));
+    page.append(PythonSection.HEAD);
+    PythonSection.KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH);
     PYTORCH_KEYS.forEach(key -> row(page, key));
     page.append(PYTORCH_EXAMPLE);

@@ -6,6 +6,7 @@ import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
 import dev.millrace.server.Setting.Group;
+import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
@@ -71,6 +72,11 @@ final class ConfigurationReader {
             get(ServerSettings.REQUEST_TIMEOUT),
             get(ServerSettings.WRITE_TIMEOUT)),
         grpc(),
+        get(ServerSettings.SYSTEM_SHARED_MEMORY),
+        new CloudConfig(
+            configuration.find(ServerSettings.DEFAULT_MODEL),
+            configuration.find(ServerSettings.HEALTH_ROUTE),
+            configuration.find(ServerSettings.PREDICT_ROUTE)),
         configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
         configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),

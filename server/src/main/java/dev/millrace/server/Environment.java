@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
 
 /**
  * What the environment variables say: {@code MILLRACE_*} for each setting, and what the platform
- * sets (Hopsworks, KServe, Kubernetes) as defaults below all else.
+ * sets (Hopsworks, KServe, Kubernetes, SageMaker, Vertex AI) as defaults below all else.
  */
 final class Environment {
   private static final String PREFIX = "MILLRACE_";
@@ -119,6 +119,11 @@ final class Environment {
     if (get("MODEL_INIT_MODE").filter("async"::equals).isPresent()) {
       defaults.put(ServerSettings.MODEL_WAIT, new PlatformDefault("MODEL_INIT_MODE", "10m"));
     }
+    take(defaults, ServerSettings.DEFAULT_MODEL, "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME");
+    take(defaults, ServerSettings.HTTP_PORT, "SAGEMAKER_BIND_TO_PORT");
+    take(defaults, ServerSettings.HTTP_PORT, "AIP_HTTP_PORT");
+    take(defaults, ServerSettings.HEALTH_ROUTE, "AIP_HEALTH_ROUTE");
+    take(defaults, ServerSettings.PREDICT_ROUTE, "AIP_PREDICT_ROUTE");
     get("XDG_CACHE_HOME")
         .map(directory -> new PlatformDefault("XDG_CACHE_HOME", directory + "/millrace"))
         .or(() -> get("HOME").map(home -> new PlatformDefault("HOME", home + "/.cache/millrace")))

@@ -5,12 +5,12 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
 import dev.millrace.api.TensorSpec;
-import dev.millrace.api.spi.Backend;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.runtime.RuntimeConfig;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.io.PrintStream;
@@ -26,17 +26,17 @@ final class InspectCommand {
 
   private final RuntimeConfig config;
   private final int httpPort;
-  private final List<Backend> backends;
+  private final Plugins plugins;
   private final PrintStream out;
 
-  InspectCommand(RuntimeConfig config, int httpPort, List<Backend> backends, PrintStream out) {
+  InspectCommand(RuntimeConfig config, int httpPort, Plugins plugins, PrintStream out) {
     ModelOptions once =
         ModelOptions.read(
                 Settings.of("inspect", Map.of("instances", 1, "threads", 1, "warm-up", false)))
             .over(config.options());
     this.config = config.withOptions(once);
     this.httpPort = httpPort;
-    this.backends = backends;
+    this.plugins = plugins;
     this.out = out;
   }
 
@@ -47,7 +47,7 @@ final class InspectCommand {
    */
   void run() throws StartException {
     LoadProgress progress = new LoadProgress();
-    try (ModelServer server = ModelServer.create(config, backends, new CompositeMeterRegistry())) {
+    try (ModelServer server = ModelServer.create(config, plugins, new CompositeMeterRegistry())) {
       server.models().loadAll(progress);
       Map<String, ModelDescription> models = new LinkedHashMap<>();
       for (ModelStatus status : server.models().index()) {

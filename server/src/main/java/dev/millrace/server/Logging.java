@@ -1,10 +1,11 @@
 package dev.millrace.server;
 
-import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.ConsoleAppender;
+import dev.millrace.server.log.LogControl;
+import dev.millrace.server.log.LogLevel;
 import org.slf4j.ILoggerFactory;
 import org.slf4j.LoggerFactory;
 
@@ -33,12 +34,6 @@ final class Logging {
     console.start();
     Logger root = context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
     root.addAppender(console);
-    // Libraries are quiet unless asked: their debug lines bury Millrace's.
-    root.setLevel(level == LogLevel.TRACE ? Level.DEBUG : libraries(level));
-    context.getLogger("dev.millrace").setLevel(Level.toLevel(level.name()));
-  }
-
-  private static Level libraries(LogLevel level) {
-    return level.compareTo(LogLevel.WARN) <= 0 ? Level.toLevel(level.name()) : Level.WARN;
+    LogControl.set(level);
   }
 }

@@ -7,13 +7,20 @@ import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.Loggers;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.server.admin.BatchingRoutes;
 import dev.millrace.server.admin.LoggerRoutes;
+import dev.millrace.server.cloud.CloudRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
+import dev.millrace.server.memory.SharedMemory;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
+import dev.millrace.server.triton.GenerateRoutes;
+import dev.millrace.server.triton.MemoryRoutes;
+import dev.millrace.server.triton.SettingsRoutes;
+import dev.millrace.server.triton.TritonRoutes;
 import dev.millrace.server.v1.ModelService;
 import dev.millrace.server.v1.PredictionService;
 import dev.millrace.server.v1.V1Routes;
@@ -36,7 +43,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  *
  * <pre>{@code
  * ServerConfig config = ServerConfig.of(Path.of("model.onnx")).onFreePorts();
- * try (MillraceServer server = MillraceServer.start(config, Backends.onClassPath())) {
+ * try (MillraceServer server = MillraceServer.start(config, Plugins.onClassPath())) {
  *   URI uri = URI.create("http://localhost:" + server.port() + "/v2");
  * }
  * }</pre>
@@ -55,30 +62,40 @@ public final class MillraceServer implements AutoCloseable {
   private final ProcessMetrics processMetrics;
   private final ModelServer models;
   private final ExecutorService workers;
+  private final SharedMemory memory;
   private final EventLoops loops;
   private final HttpFrontEnd http;
   private final Transport transport;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private MillraceServer(ServerConfig config, List<Backend> backends) throws IOException {
+  private MillraceServer(ServerConfig config, Plugins plugins) throws IOException {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
     this.models =
         ModelServer.create(
-            config.runtime(), backends, List.of(), loggers(config), meters, Ticker.system());
+            config.runtime(), plugins, List.of(), loggers(config), meters, Ticker.system());
     this.workers = workers(config.runtime().processors());
+    this.memory =
+        config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();
     this.loops = EventLoops.start(config.ioThreads());
     try {
+      V1Routes v1 = new V1Routes(models);
+      V2Routes v2 = new V2Routes(models, config.name(), Version.text(), memory);
       this.http =
           new HttpFrontEnd(
               config.http(),
               List.of(
                   new ServerRoutes(meters),
-                  new V1Routes(models),
-                  new V2Routes(models, config.name(), Version.text()),
+                  v1,
+                  v2,
+                  new TritonRoutes(models.models()),
+                  new GenerateRoutes(models, v2),
+                  new SettingsRoutes(models.models()),
+                  new MemoryRoutes(memory),
                   new BatchingRoutes(models.models()),
-                  new LoggerRoutes(models)),
+                  new LoggerRoutes(models),
+                  new CloudRoutes(models, v1, v2, config.cloud())),
               meters,
               workers,
               models::isPressed);
@@ -90,6 +107,7 @@ public final class MillraceServer implements AutoCloseable {
               Ticker.system(),
               config.grpc(),
               loops,
+              memory,
               List.of(
                   new PredictionService(models, Ticker.system()),
                   new ModelService(models.models())));
@@ -139,9 +157,14 @@ public final class MillraceServer implements AutoCloseable {
    *
    * @throws IOException if a port cannot be had
    */
+  public static MillraceServer bind(ServerConfig config, Plugins plugins) throws IOException {
+    return new MillraceServer(config, plugins);
+  }
+
+  /** As above, with these engines and nothing else. */
   public static MillraceServer bind(ServerConfig config, List<Backend> backends)
       throws IOException {
-    return new MillraceServer(config, backends);
+    return bind(config, Plugins.of(backends));
   }
 
   /**
@@ -151,9 +174,8 @@ public final class MillraceServer implements AutoCloseable {
    * @throws IOException if a port cannot be had
    * @throws dev.millrace.api.InferenceException if a place does not exist or holds no model
    */
-  public static MillraceServer start(ServerConfig config, List<Backend> backends)
-      throws IOException {
-    MillraceServer server = bind(config, backends);
+  public static MillraceServer start(ServerConfig config, Plugins plugins) throws IOException {
+    MillraceServer server = bind(config, plugins);
     try {
       server.load(LoadListener.NONE);
       return server;
@@ -161,6 +183,12 @@ public final class MillraceServer implements AutoCloseable {
       server.close();
       throw e;
     }
+  }
+
+  /** As above, with these engines and nothing else. */
+  public static MillraceServer start(ServerConfig config, List<Backend> backends)
+      throws IOException {
+    return start(config, Plugins.of(backends));
   }
 
   /**
@@ -238,6 +266,7 @@ public final class MillraceServer implements AutoCloseable {
   private void closeParts() {
     models.close();
     workers.shutdown();
+    memory.close();
     loops.close();
     processMetrics.close();
     meters.close();

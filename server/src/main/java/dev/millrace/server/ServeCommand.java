@@ -2,13 +2,12 @@ package dev.millrace.server;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
-import dev.millrace.api.spi.Backend;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.server.transport.TransportConfig;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -23,12 +22,12 @@ final class ServeCommand {
   private static final int PROGRESS_SECONDS = 5;
 
   private final ServerConfig config;
-  private final List<Backend> backends;
+  private final Plugins plugins;
   private final StopSignal stop;
 
-  ServeCommand(ServerConfig config, List<Backend> backends, StopSignal stop) {
+  ServeCommand(ServerConfig config, Plugins plugins, StopSignal stop) {
     this.config = config;
-    this.backends = backends;
+    this.plugins = plugins;
     this.stop = stop;
   }
 
@@ -40,7 +39,7 @@ final class ServeCommand {
   void run() throws StartException {
     MillraceServer server;
     try {
-      server = MillraceServer.bind(config, backends);
+      server = MillraceServer.bind(config, plugins);
     } catch (IOException e) {
       throw new StartException(String.valueOf(e.getMessage()), e);
     } catch (InferenceException e) { // of the inference log

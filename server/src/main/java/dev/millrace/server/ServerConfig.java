@@ -3,6 +3,7 @@ package dev.millrace.server;
 import static java.util.Objects.requireNonNull;
 
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
@@ -18,6 +19,8 @@ import java.util.Optional;
  * @param transport where to listen
  * @param http limits and times of the HTTP front end
  * @param grpc limits and times of the gRPC front end
+ * @param sharedMemory whether clients on the same machine may share system memory with the server
+ * @param cloud what the cloud asks for that the server runs in
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
@@ -29,6 +32,8 @@ public record ServerConfig(
     TransportConfig transport,
     HttpConfig http,
     GrpcConfig grpc,
+    boolean sharedMemory,
+    CloudConfig cloud,
     int ioThreads,
     Duration drainDelay,
     Duration gracePeriod,
@@ -39,6 +44,7 @@ public record ServerConfig(
     requireNonNull(transport, "transport is null");
     requireNonNull(http, "http is null");
     requireNonNull(grpc, "grpc is null");
+    requireNonNull(cloud, "cloud is null");
     if (ioThreads < 1) {
       throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
     }
@@ -58,6 +64,8 @@ public record ServerConfig(
             ServerSettings.GRPC_PORT.requiredFallback()),
         HttpConfig.defaults(),
         GrpcConfig.defaults(),
+        ServerSettings.SYSTEM_SHARED_MEMORY.requiredFallback(),
+        CloudConfig.none(),
         runtime.processors(),
         Duration.ZERO,
         ServerSettings.GRACE_PERIOD.requiredFallback(),
@@ -77,25 +85,79 @@ public record ServerConfig(
   /** This configuration with other models. */
   public ServerConfig withRuntime(RuntimeConfig other) {
     return new ServerConfig(
-        name, other, transport, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
+        name,
+        other,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger);
   }
 
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
     return new ServerConfig(
-        name, runtime, other, http, grpc, ioThreads, drainDelay, gracePeriod, logger);
+        name, runtime, other, http, grpc, sharedMemory, cloud, ioThreads, drainDelay, gracePeriod,
+        logger);
   }
 
   /** This configuration with another HTTP front end. */
   public ServerConfig withHttp(HttpConfig other) {
     return new ServerConfig(
-        name, runtime, transport, other, grpc, ioThreads, drainDelay, gracePeriod, logger);
+        name,
+        runtime,
+        transport,
+        other,
+        grpc,
+        sharedMemory,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger);
   }
 
   /** This configuration with another gRPC front end. */
   public ServerConfig withGrpc(GrpcConfig other) {
     return new ServerConfig(
-        name, runtime, transport, http, other, ioThreads, drainDelay, gracePeriod, logger);
+        name,
+        runtime,
+        transport,
+        http,
+        other,
+        sharedMemory,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger);
+  }
+
+  /** This configuration with shared memory on or off. */
+  public ServerConfig withSharedMemory(boolean on) {
+    return new ServerConfig(
+        name, runtime, transport, http, grpc, on, cloud, ioThreads, drainDelay, gracePeriod,
+        logger);
+  }
+
+  /** This configuration for another cloud. */
+  public ServerConfig withCloud(CloudConfig other) {
+    return new ServerConfig(
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        other,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger);
   }
 
   /** This configuration with a log of inferences. */
@@ -106,6 +168,8 @@ public record ServerConfig(
         transport,
         http,
         grpc,
+        sharedMemory,
+        cloud,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -114,6 +178,7 @@ public record ServerConfig(
 
   /** This configuration with other times to stop in. */
   public ServerConfig withStopTimes(Duration delay, Duration grace) {
-    return new ServerConfig(name, runtime, transport, http, grpc, ioThreads, delay, grace, logger);
+    return new ServerConfig(
+        name, runtime, transport, http, grpc, sharedMemory, cloud, ioThreads, delay, grace, logger);
   }
 }

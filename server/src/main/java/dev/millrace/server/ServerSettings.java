@@ -10,6 +10,7 @@ import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.server.Setting.Group;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.log.LogLevel;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -277,6 +278,36 @@ final class ServerSettings {
           ValueType.bool(),
           GRPC.reflection(),
           "Whether gRPC clients may ask for the services and their messages, as grpcurl does.");
+  static final Setting<Boolean> SYSTEM_SHARED_MEMORY =
+      fixed(
+          "system-shared-memory",
+          Group.NETWORK,
+          ValueType.bool(),
+          false,
+          "Whether V2 clients on the same machine may share memory objects of `/dev/shm` with the"
+              + " server, for tensors that then need not be sent. Every client can use every region"
+              + " that one of them has registered.");
+  static final Setting<String> DEFAULT_MODEL =
+      open(
+          "default-model",
+          Group.NETWORK,
+          ValueType.text("name"),
+          "the only one there is; on SageMaker `SAGEMAKER_TRITON_DEFAULT_MODEL_NAME`",
+          "Model for requests to `/invocations` and `predict-route`, which name none.");
+  static final Setting<String> HEALTH_ROUTE =
+      open(
+          "health-route",
+          Group.NETWORK,
+          ValueType.path(),
+          "none; on Vertex AI `AIP_HEALTH_ROUTE`",
+          "One more path that says whether the server is ready.");
+  static final Setting<String> PREDICT_ROUTE =
+      open(
+          "predict-route",
+          Group.NETWORK,
+          ValueType.path(),
+          "none; on Vertex AI `AIP_PREDICT_ROUTE`",
+          "One more path for requests to `default-model`, of V1 or V2.");
 
   static final Setting<Integer> MAX_BODY_SIZE =
       fixed(

@@ -35,6 +35,23 @@ record ValueType<T>(
     return new ValueType<>(label, label, Settings::string, Function.identity());
   }
 
+  /** The path of a URL. */
+  static ValueType<String> path() {
+    return new ValueType<>(
+        "path",
+        "path, as in /health",
+        (settings, key) ->
+            settings
+                .string(key)
+                .map(path -> {
+                  if (!path.matches("/[^\\s?#{}]*")) {
+                    throw settings.bad(key, path, "the path of a URL, which begins with /");
+                  }
+                  return path;
+                }),
+        Function.identity());
+  }
+
   /** A whole number from {@code min} to {@code max}. */
   static ValueType<Integer> number(int min, int max) {
     String syntax = max == Integer.MAX_VALUE ? "number, at least " + min : min + " to " + max;

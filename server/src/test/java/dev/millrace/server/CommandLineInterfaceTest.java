@@ -3,6 +3,7 @@ package dev.millrace.server;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.runtime.Plugins;
 import dev.millrace.testing.TensorLeakExtension;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -37,7 +38,7 @@ class CommandLineInterfaceTest {
             variables,
             new PrintStream(out, true, UTF_8),
             new PrintStream(err, true, UTF_8),
-            () -> List.of(new SumBackend()),
+            () -> Plugins.of(List.of(new SumBackend())),
             StopSignal::manual)
         .run(List.of(arguments));
   }

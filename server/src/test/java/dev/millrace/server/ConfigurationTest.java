@@ -8,6 +8,7 @@ import dev.millrace.runtime.BatchingOptions;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.VersionPolicy;
+import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -92,6 +93,8 @@ class ConfigurationTest {
           batch-sizes   | 1,x    | numbers of rows, as in 1,4,16
           latency-target| 0s     | more than no time
           version-policy| newest | latest, all, a list of versions or latest: N
+          health-route  | ping   | the path of a URL, which begins with /
+          predict-route | /a{b}  | the path of a URL, which begins with /
           """)
   void badValue_isNamedWithItsSourceAndWhatWouldDo(String key, String value, String expected)
       throws IOException {
@@ -354,6 +357,34 @@ class ConfigurationTest {
     assertThat(
             drainDelay(Map.of("KUBERNETES_SERVICE_HOST", "10.0.0.1", "MILLRACE_DRAIN_DELAY", "1s")))
         .isEqualTo(Duration.ofSeconds(1));
+  }
+
+  @Test
+  void clouds_sayWhereTheyAsk() {
+    ServerConfig none =
+        new ConfigurationReader(resolve(Map.of("model", List.of("m")), Map.of())).server();
+    assertThat(none.cloud()).isEqualTo(CloudConfig.none());
+    assertThat(none.sharedMemory()).isFalse();
+
+    ServerConfig vertex =
+        new ConfigurationReader(
+                resolve(
+                    Map.of("model", List.of("m"), "system-shared-memory", "true"),
+                    Map.of(
+                        "AIP_HTTP_PORT", "9000",
+                        "AIP_HEALTH_ROUTE", "/health",
+                        "AIP_PREDICT_ROUTE", "/v1/endpoints/1:predict",
+                        "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME", "simple")))
+            .server();
+
+    assertThat(vertex.transport().port()).isEqualTo(9000);
+    assertThat(vertex.sharedMemory()).isTrue();
+    assertThat(vertex.cloud())
+        .isEqualTo(
+            new CloudConfig(
+                Optional.of("simple"),
+                Optional.of("/health"),
+                Optional.of("/v1/endpoints/1:predict")));
   }
 
   private static Duration drainDelay(Map<String, String> variables) {

@@ -1,5 +1,6 @@
 package dev.millrace.server;
 
+import dev.millrace.runtime.Plugins;
 import java.util.List;
 
 /** The command line with {@link SumBackend}; says at the end how many rows it has computed. */
@@ -12,7 +13,7 @@ final class TestMain {
                 System.getenv(),
                 System.out,
                 System.err,
-                () -> List.of(new SumBackend()),
+                () -> Plugins.of(List.of(new SumBackend())),
                 StopSignal::install)
             .run(List.of(args));
     System.out.println("rows=" + SumBackend.ROWS.get());

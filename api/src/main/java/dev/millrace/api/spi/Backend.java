@@ -28,6 +28,17 @@ public interface Backend {
    */
   Optional<Path> findModel(Path path);
 
+  /**
+   * How much a model that {@link #findModel} found speaks for this engine when others find one in
+   * the same place: the highest wins, and of equal ones the first in the order of the backends'
+   * names. 0 for a format of the engine's own.
+   *
+   * @param model what {@link #findModel} returned
+   */
+  default int precedence(Path model) {
+    return 0;
+  }
+
   /** The devices that this build of the engine can use here, best first; never empty. */
   default List<Device> devices() {
     return List.of(Device.CPU);

@@ -34,12 +34,22 @@ public final class GrpcErrors {
     };
   }
 
-  /** Ends a call with the status of {@code failure}. */
-  public static void fail(StreamObserver<?> call, Throwable failure) {
+  /** What a client is told of {@code failure}; a fault of the server's is logged. */
+  static InferenceException reason(Throwable failure) {
     InferenceException reason = InferenceException.of(failure);
     if (reason.code() == ErrorCode.INTERNAL) {
       log.error("a gRPC call failed", reason);
     }
+    return reason;
+  }
+
+  /** Ends a call with the status of {@code failure}. */
+  public static void fail(StreamObserver<?> call, Throwable failure) {
+    end(call, reason(failure));
+  }
+
+  /** Ends a call with the status of what it is to be told. */
+  static void end(StreamObserver<?> call, InferenceException reason) {
     Metadata trailers = new Metadata();
     reason
         .retryAfter()

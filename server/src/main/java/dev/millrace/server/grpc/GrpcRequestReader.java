@@ -4,7 +4,6 @@ import com.google.protobuf.ByteString;
 import dev.millrace.api.BufferPool;
 import dev.millrace.api.DataType;
 import dev.millrace.api.Deadline;
-import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
@@ -16,6 +15,9 @@ import dev.millrace.proto.inference.InferParameter;
 import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.proto.inference.ModelInferRequest.InferRequestedOutputTensor;
+import dev.millrace.server.memory.MemoryRange;
+import dev.millrace.server.memory.SharedMemory;
+import dev.millrace.server.v2.OutputOptions;
 import dev.millrace.server.v2.RequestLimits;
 import dev.millrace.server.v2.TensorBytes;
 import java.nio.ByteBuffer;
@@ -23,9 +25,22 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Reads requests for inference. */
+/** Reads requests for inference. Thread-safe. */
 final class GrpcRequestReader {
-  private GrpcRequestReader() {}
+  private static final String REGION = "shared_memory_region";
+  private static final String OFFSET = "shared_memory_offset";
+  private static final String SIZE = "shared_memory_byte_size";
+
+  private final SharedMemory memory;
+
+  /**
+   * A reader.
+   *
+   * @param memory where inputs may be
+   */
+  GrpcRequestReader(SharedMemory memory) {
+    this.memory = memory;
+  }
 
   /**
    * The request in our own form, with tensors of its own; the caller closes it.
@@ -33,7 +48,7 @@ final class GrpcRequestReader {
    * @throws InferenceException INVALID_ARGUMENT if the request contradicts itself, UNIMPLEMENTED if
    *     it asks for what this server does not have
    */
-  static InferenceRequest read(ModelInferRequest request, Deadline deadline) {
+  InferenceRequest read(ModelInferRequest request, Deadline deadline) {
     RequestLimits.checkId(request.getId());
     List<String> outputs = outputs(request);
     var parameters = GrpcParameters.read(request.getParametersMap());
@@ -47,10 +62,31 @@ final class GrpcRequestReader {
         deadline);
   }
 
-  private static TensorMap inputs(ModelInferRequest request) {
+  /**
+   * What the request wants done to its outputs.
+   *
+   * @throws InferenceException INVALID_ARGUMENT if that makes no sense
+   */
+  static OutputOptions options(ModelInferRequest request) {
+    OutputOptions.Builder options = new OutputOptions.Builder();
+    for (InferRequestedOutputTensor output : request.getOutputsList()) {
+      Map<String, InferParameter> parameters = output.getParametersMap();
+      if (!parameters.isEmpty()) {
+        options.classes(output.getName(), classes(parameters));
+        if (parameters.containsKey(REGION)) {
+          options.place(output.getName(), range(output.getName(), parameters));
+        }
+      }
+    }
+    return options.build();
+  }
+
+  private TensorMap inputs(ModelInferRequest request) {
     String model = request.getModelName();
     int count = request.getInputsCount();
     int rawCount = request.getRawInputContentsCount();
+    int raws = 0;
+    int shared = 0;
     RequestLimits.checkCount("inputs", count);
     try (TensorMap.Builder inputs = TensorMap.builder()) {
       for (int i = 0; i < count; i++) {
@@ -60,26 +96,85 @@ final class GrpcRequestReader {
           throw InferenceException.invalidArgument(
               "input '%s' already exists in request".formatted(name));
         }
-        requireNoSharedMemory(input.getParametersMap());
-        if (rawCount == 0) {
+        if (input.getParametersCount() > 0 && input.containsParameters(REGION)) {
+          inputs.put(name, shared(model, input));
+          shared++;
+        } else if (rawCount == 0) {
           inputs.put(name, typed(model, input));
         } else if (input.hasContents()) {
           throw InferenceException.invalidArgument(
               "contents field must not be specified when using raw_input_contents for '%s' for model '%s'"
                   .formatted(name, model));
-        } else if (i >= rawCount) {
+        } else if (raws >= rawCount) {
           throw noData(model, name);
         } else {
-          inputs.put(name, raw(model, input, request.getRawInputContents(i)));
+          inputs.put(name, raw(model, input, request.getRawInputContents(raws++)));
         }
       }
-      if (rawCount > count) {
+      if (rawCount > raws) {
         throw InferenceException.invalidArgument(
             "expected %d raw_input_contents, one for each input, but got %d for model '%s'"
-                .formatted(count, rawCount, model));
+                .formatted(count - shared, rawCount, model));
       }
       return inputs.build();
     }
+  }
+
+  private Tensor shared(String model, InferInputTensor input) {
+    if (input.hasContents()) {
+      throw InferenceException.invalidArgument(
+          "unexpected 'contents' provided when using shared memory for input tensor '%s' for model '%s'"
+              .formatted(input.getName(), model));
+    }
+    DataType dataType = DataType.of(input.getDatatype());
+    return memory.read(
+        range(input.getName(), input.getParametersMap()),
+        dataType,
+        shape(input),
+        (type, shape, bytes) -> TensorBytes.check(model, input.getName(), type, shape, bytes));
+  }
+
+  private static MemoryRange range(String tensor, Map<String, InferParameter> parameters) {
+    InferParameter region = parameters.get(REGION);
+    if (region == null || !region.hasStringParam()) {
+      throw wrongType(REGION, "string_param");
+    }
+    if (!parameters.containsKey(SIZE)) {
+      throw InferenceException.invalidArgument(
+          "'shared_memory_byte_size' must be specified along with 'shared_memory_region' for '%s'"
+              .formatted(tensor));
+    }
+    return new MemoryRange(
+        region.getStringParam(), number(parameters, OFFSET), number(parameters, SIZE));
+  }
+
+  private static long number(Map<String, InferParameter> parameters, String key) {
+    InferParameter value = parameters.get(key);
+    if (value == null) {
+      return 0;
+    }
+    return switch (value.getParameterChoiceCase()) {
+      case INT64_PARAM -> value.getInt64Param();
+      case UINT64_PARAM -> value.getUint64Param();
+      case BOOL_PARAM, STRING_PARAM, DOUBLE_PARAM, PARAMETERCHOICE_NOT_SET ->
+          throw wrongType(key, "int64_param");
+    };
+  }
+
+  private static long classes(Map<String, InferParameter> parameters) {
+    InferParameter classes = parameters.get("classification");
+    if (classes == null) {
+      return 0;
+    }
+    if (!classes.hasInt64Param()) {
+      throw wrongType("classification", "int64_param");
+    }
+    return classes.getInt64Param();
+  }
+
+  private static InferenceException wrongType(String key, String expected) {
+    return InferenceException.invalidArgument(
+        "invalid value type for '%s' parameter, expected %s.".formatted(key, expected));
   }
 
   private static Tensor typed(String model, InferInputTensor input) {
@@ -140,8 +235,6 @@ final class GrpcRequestReader {
     List<String> names = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       InferRequestedOutputTensor output = request.getOutputs(i);
-      requireNoSharedMemory(output.getParametersMap());
-      requireNoClassification(output.getParametersMap());
       if (names.contains(output.getName())) {
         throw InferenceException.invalidArgument(
             "output '%s' already exists in request".formatted(output.getName()));
@@ -149,29 +242,5 @@ final class GrpcRequestReader {
       names.add(output.getName());
     }
     return names;
-  }
-
-  private static void requireNoSharedMemory(Map<String, InferParameter> parameters) {
-    if (!parameters.isEmpty() && parameters.containsKey("shared_memory_region")) {
-      throw unsupported("shared memory");
-    }
-  }
-
-  private static void requireNoClassification(Map<String, InferParameter> parameters) {
-    InferParameter classes = parameters.get("classification");
-    if (classes == null) {
-      return;
-    }
-    if (!classes.hasInt64Param() || classes.getInt64Param() < 0) {
-      throw InferenceException.invalidArgument(
-          "invalid value type for 'classification' parameter, expected int64_param.");
-    }
-    if (classes.getInt64Param() > 0) {
-      throw unsupported("classification");
-    }
-  }
-
-  private static InferenceException unsupported(String what) {
-    return new InferenceException(ErrorCode.UNIMPLEMENTED, what + " is not supported");
   }
 }

@@ -1,11 +1,15 @@
 package dev.millrace.server.grpc;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.proto.inference.ModelInferResponse;
 import dev.millrace.proto.inference.ModelInferResponse.InferOutputTensor;
+import dev.millrace.server.memory.MemoryRange;
+import dev.millrace.server.v2.OutputFinisher;
+import org.jspecify.annotations.Nullable;
 
 /** Writes responses to requests for inference. */
 final class GrpcResponseWriter {
@@ -19,8 +23,10 @@ final class GrpcResponseWriter {
    *
    * @param typed whether the typed contents are there too, which KServe's clients read if they have
    *     sent such
+   * @param finisher that has finished the response: what it has put into shared memory is not sent
    */
-  static ModelInferResponse write(InferenceResponse response, boolean typed) {
+  static ModelInferResponse write(
+      InferenceResponse response, boolean typed, OutputFinisher finisher) {
     ModelInferResponse.Builder message =
         ModelInferResponse.newBuilder()
             .setModelName(response.model().name())
@@ -35,19 +41,27 @@ final class GrpcResponseWriter {
     TensorMap outputs = response.outputs();
     for (int i = 0; i < outputs.size(); i++) {
       Tensor tensor = outputs.tensor(i);
-      message.addOutputs(output(outputs.name(i), tensor, typed));
-      message.addRawOutputContents(UnsafeByteOperations.unsafeWrap(tensor.data()));
+      MemoryRange place = finisher.placeOf(outputs.name(i));
+      message.addOutputs(output(outputs.name(i), tensor, typed, place));
+      message.addRawOutputContents(
+          place == null ? UnsafeByteOperations.unsafeWrap(tensor.data()) : ByteString.EMPTY);
     }
     return message.build();
   }
 
-  private static InferOutputTensor output(String name, Tensor tensor, boolean typed) {
+  private static InferOutputTensor output(
+      String name, Tensor tensor, boolean typed, @Nullable MemoryRange place) {
     InferOutputTensor.Builder output =
         InferOutputTensor.newBuilder().setName(name).setDatatype(tensor.dataType().name());
     for (int i = 0; i < tensor.shape().rank(); i++) {
       output.addShape(tensor.shape().dim(i));
     }
-    if (typed && TypedContents.hasField(tensor.dataType())) {
+    if (place != null) {
+      output
+          .putParameters("shared_memory_region", GrpcParameters.write(place.region()))
+          .putParameters("shared_memory_offset", GrpcParameters.write(place.offset()))
+          .putParameters("shared_memory_byte_size", GrpcParameters.write(place.byteSize()));
+    } else if (typed && TypedContents.hasField(tensor.dataType())) {
       output.setContents(TypedContents.write(tensor));
     }
     return output.build();

@@ -2,10 +2,12 @@ package dev.millrace.server.grpc;
 
 import dev.millrace.api.Ticker;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.memory.SharedMemory;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Http2Server;
 import io.grpc.BindableService;
 import io.grpc.Server;
+import io.grpc.ServerInterceptors;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -40,15 +42,17 @@ public final class GrpcServer implements Http2Server {
       Ticker ticker,
       GrpcConfig config,
       EventLoops loops,
+      SharedMemory memory,
       List<BindableService> others) {
     List<BindableService> services = new ArrayList<>(others);
-    services.add(new InferenceService(models, name, version, ticker));
+    services.add(new InferenceService(models, name, version, ticker, memory));
     health = new HealthService(names(services), models::isReady);
     services.add(health);
     NettyServerBuilder builder =
         connections
             .newServerBuilder()
             .directExecutor()
+            .intercept(CallHeaders.interceptor())
             .decompressorRegistry(DeflateDecompressor.registry())
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())
@@ -64,7 +68,11 @@ public final class GrpcServer implements Http2Server {
       services.add(ProtoReflectionServiceV1.newInstance());
       services.add(oldReflection());
     }
-    services.forEach(service -> builder.addService(ReadableRequests.of(service.bindService())));
+    StreamErrors streamErrors = new StreamErrors();
+    services.forEach(service ->
+        builder.addService(
+            ServerInterceptors.intercept(
+                ReadableRequests.of(service.bindService()), streamErrors)));
     server = builder.build();
     healthTimer =
         loops
@@ -96,6 +104,7 @@ public final class GrpcServer implements Http2Server {
    * @param version its own version
    * @param ticker the one that {@code models} measures deadlines with
    * @param loops for timers
+   * @param memory where clients may have tensors
    * @param others services of other protocols beside V2's
    */
   public static GrpcServer start(
@@ -105,8 +114,9 @@ public final class GrpcServer implements Http2Server {
       Ticker ticker,
       GrpcConfig config,
       EventLoops loops,
+      SharedMemory memory,
       List<BindableService> others) {
-    GrpcServer grpc = new GrpcServer(models, name, version, ticker, config, loops, others);
+    GrpcServer grpc = new GrpcServer(models, name, version, ticker, config, loops, memory, others);
     try {
       grpc.server.start();
     } catch (IOException e) {

@@ -12,6 +12,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Throwable>, Runnable {
   private final ServerCallStreamObserver<M> call;
+  private final UnaryOperator<InferenceResponse> finisher;
   private final Function<InferenceResponse, M> writer;
   private final Executor eventLoop = EventLoops.current();
   private @Nullable InferenceResponse response;
@@ -32,7 +34,20 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
    * @param writer makes the message of a response, which it may refer to the memory of
    */
   public InferenceCall(ServerCallStreamObserver<M> call, Function<InferenceResponse, M> writer) {
+    this(call, UnaryOperator.identity(), writer);
+  }
+
+  /**
+   * An inference whose response is changed before it is written.
+   *
+   * @param finisher takes the response over, unless it throws
+   */
+  InferenceCall(
+      ServerCallStreamObserver<M> call,
+      UnaryOperator<InferenceResponse> finisher,
+      Function<InferenceResponse, M> writer) {
     this.call = call;
+    this.finisher = finisher;
     this.writer = writer;
   }
 
@@ -72,8 +87,8 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
 
   @Override
   public void run() {
-    // The message is written out before onNext returns: then the tensors are no longer needed.
-    try (InferenceResponse answer = response) {
+    InferenceResponse answer = response;
+    try {
       if (call.isCancelled()) {
         return;
       }
@@ -81,10 +96,16 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
         GrpcErrors.fail(call, failure == null ? new IllegalStateException("no answer") : failure);
         return;
       }
+      answer = finisher.apply(answer);
       call.onNext(writer.apply(answer));
       call.onCompleted();
     } catch (RuntimeException e) {
       GrpcErrors.fail(call, e);
+    } finally {
+      // The message is written out before onNext returns: then the tensors are no longer needed.
+      if (answer != null) {
+        answer.close();
+      }
     }
   }
 }

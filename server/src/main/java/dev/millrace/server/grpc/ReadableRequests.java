@@ -102,6 +102,8 @@ final class ReadableRequests {
       if (message instanceof Unreadable(Status status)) {
         answered = true;
         call.close(status, new Metadata());
+        // A stream has to give up what it is doing.
+        delegate().onCancel();
       } else if (!answered) {
         super.onMessage(message);
       }
@@ -111,6 +113,20 @@ final class ReadableRequests {
     public void onHalfClose() {
       if (!answered) {
         super.onHalfClose();
+      }
+    }
+
+    @Override
+    public void onReady() {
+      if (!answered) {
+        super.onReady();
+      }
+    }
+
+    @Override
+    public void onCancel() {
+      if (!answered) {
+        super.onCancel();
       }
     }
   }

@@ -95,11 +95,6 @@ public final class HttpExchange implements Runnable {
     return requireRequest().headers();
   }
 
-  /** What the request is for: path and query, as sent. */
-  public String target() {
-    return requireRequest().uri();
-  }
-
   private HttpRequest requireRequest() {
     if (request == null) {
       throw new IllegalStateException("the exchange has no request");

@@ -46,6 +46,12 @@ public final class Router {
     return this;
   }
 
+  /** Whether requests of that method for that path have a route. */
+  public boolean answers(HttpMethod method, String path) {
+    Node place = find(path);
+    return place != null && place.route(method) != null;
+  }
+
   /**
    * The place of that request target (path, or URL, with or without query); null if there is none.
    */

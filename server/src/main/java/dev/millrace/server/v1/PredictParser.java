@@ -8,7 +8,10 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.server.json.JsonSource;
+import dev.millrace.server.v2.RequestLimits;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -20,17 +23,24 @@ import tools.jackson.core.JsonToken;
  */
 final class PredictParser implements AutoCloseable {
   private final String id;
+
+  /** What stands before the names of rows that only the model knows. */
+  private final String prefix;
+
   private final ModelId model;
   private final ModelMetadata metadata;
   private final JsonSource source;
   private final JsonParser parser;
   private final InputCollectors<TensorCollector> collectors;
+  private final Map<String, Object> others = new LinkedHashMap<>();
   private Parameters parameters = Parameters.empty();
   private @Nullable AnswerForm form;
   private @Nullable TensorMap inputs;
 
-  PredictParser(String id, ModelId model, ModelMetadata metadata, JsonSource source) {
+  PredictParser(
+      String id, String prefix, ModelId model, ModelMetadata metadata, JsonSource source) {
     this.id = id;
+    this.prefix = prefix;
     this.model = model;
     this.metadata = metadata;
     this.source = source;
@@ -50,7 +60,7 @@ final class PredictParser implements AutoCloseable {
       throw InferenceException.invalidArgument("Missing 'inputs' or 'instances' key");
     }
     InferenceRequest request =
-        new InferenceRequest(id, model, tensors, List.of(), parameters, Deadline.none());
+        new InferenceRequest(id, model, tensors, List.of(), allParameters(), Deadline.none());
     inputs = null;
     return new PredictRequest(request, form);
   }
@@ -70,12 +80,30 @@ final class PredictParser implements AutoCloseable {
           requireFirst();
           parseInputs(value);
         }
-        default -> parser.skipChildren();
+        default -> parseOther(name, value);
       }
     }
     if (parser.currentToken() != JsonToken.END_OBJECT) {
       throw V1Errors.truncated(source.length());
     }
+  }
+
+  /** A member that only the model may know: a parameter, if it is a plain value. */
+  private void parseOther(String name, JsonToken value) {
+    if (metadata.inputs().isEmpty() && value.isScalarValue() && value != JsonToken.VALUE_NULL) {
+      others.put(name, V1Json.scalar(parser, value));
+      RequestLimits.checkCount("parameters", others.size());
+    } else {
+      parser.skipChildren();
+    }
+  }
+
+  private Parameters allParameters() {
+    if (others.isEmpty()) {
+      return parameters;
+    }
+    others.putAll(parameters.asMap());
+    return Parameters.copyOf(others);
   }
 
   private void requireFirst() {
@@ -86,11 +114,12 @@ final class PredictParser implements AutoCloseable {
   }
 
   private void parseInstances(JsonToken value) {
-    if (value != JsonToken.START_ARRAY) {
+    if (value != JsonToken.START_ARRAY
+        && (value != JsonToken.START_OBJECT || !metadata.inputs().isEmpty())) {
       throw V1Errors.wrongValue(parser, value, "Expecting 'instances' to be an list/array");
     }
     if (metadata.inputs().isEmpty()) {
-      parseTexts("instances");
+      parseTexts("instances", value);
       return;
     }
     form = AnswerForm.ROWS;
@@ -112,10 +141,10 @@ final class PredictParser implements AutoCloseable {
 
   private void parseInputs(JsonToken value) {
     if (metadata.inputs().isEmpty()) {
-      if (value != JsonToken.START_ARRAY) {
+      if (value != JsonToken.START_ARRAY && value != JsonToken.START_OBJECT) {
         throw InferenceException.invalidArgument("Expected \"inputs\" to be a list");
       }
-      parseTexts("inputs");
+      parseTexts("inputs", value);
       return;
     }
     form = AnswerForm.COLUMNS;
@@ -123,9 +152,9 @@ final class PredictParser implements AutoCloseable {
     inputs = collectors.toTensors(TensorCollector::toTensor);
   }
 
-  private void parseTexts(String member) {
+  private void parseTexts(String member, JsonToken value) {
     form = AnswerForm.TEXTS;
-    TensorMap texts = TextRows.read(parser, source);
+    TensorMap texts = TextRows.read(prefix + member, parser, value, source);
     inputs = texts;
     if (texts.tensor(0).elementCount() == 0) {
       throw noValues(member);

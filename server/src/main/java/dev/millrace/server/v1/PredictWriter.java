@@ -1,6 +1,5 @@
 package dev.millrace.server.v1;
 
-import dev.millrace.api.DataType;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Tensor;
@@ -33,12 +32,18 @@ public final class PredictWriter {
     for (int i = 0; i < cursors.length; i++) {
       cursors[i] = new TensorCursor(outputs.name(i), outputs.tensor(i));
     }
-    JsonWriter json = JsonWriter.to(out).beginObject();
+    JsonWriter json = JsonWriter.to(out);
+    if (form == AnswerForm.TEXTS && TextRows.isResponse(outputs)) {
+      cursors[0].writeText(json);
+      json.finish();
+      return;
+    }
+    json.beginObject();
     switch (form) {
       case ROWS -> rows(json, outputs, cursors);
       case COLUMNS -> columns(json, cursors);
       case TEXTS -> {
-        if (isTexts(outputs)) {
+        if (TextRows.isPredictions(outputs)) {
           texts(json, cursors[0]);
         } else {
           rows(json, outputs, cursors);
@@ -97,15 +102,13 @@ public final class PredictWriter {
     json.endObject();
   }
 
-  private static boolean isTexts(TensorMap outputs) {
-    return outputs.size() == 1
-        && outputs.name(0).equals(TextRows.OUTPUT)
-        && outputs.tensor(0).dataType() == DataType.BYTES
-        && outputs.tensor(0).shape().rank() == 1;
-  }
-
   private static void texts(JsonWriter json, TensorCursor cursor) {
-    json.name("predictions").beginArray();
+    json.name("predictions");
+    if (cursor.isScalar()) {
+      cursor.writeText(json);
+      return;
+    }
+    json.beginArray();
     for (long row = 0; row < cursor.rows(); row++) {
       cursor.writeText(json);
     }

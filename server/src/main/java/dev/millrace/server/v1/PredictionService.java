@@ -25,6 +25,7 @@ import dev.millrace.proto.tfserving.RegressionRequest;
 import dev.millrace.proto.tfserving.RegressionResponse;
 import dev.millrace.proto.tfserving.SignatureDefMap;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.server.grpc.CallHeaders;
 import dev.millrace.server.grpc.GrpcAnswers;
 import dev.millrace.server.grpc.GrpcErrors;
 import dev.millrace.server.grpc.InferenceCall;
@@ -136,7 +137,7 @@ public final class PredictionService extends PredictionServiceImplBase {
     new InferenceCall<>(
             (ServerCallStreamObserver<M>) call,
             response -> answer.apply(response, target.signature()))
-        .await(server.infer(read));
+        .await(server.infer(read, CallHeaders.current()));
   }
 
   @Override

@@ -73,6 +73,21 @@ final class ServedModels {
     return wanted;
   }
 
+  /**
+   * The only model.
+   *
+   * @throws InferenceException NOT_FOUND if there are others, or none
+   */
+  ModelId only() {
+    List<String> names = names();
+    if (names.size() != 1) {
+      throw InferenceException.notFound(
+          "this path is for a server with one model; say which one of %s under /v1/models"
+              .formatted(names.stream().limit(5).toList()));
+    }
+    return ModelId.latest(names.getFirst());
+  }
+
   /** The names of all models. */
   List<String> names() {
     return registry.index().stream().map(ModelStatus::name).distinct().toList();

@@ -41,6 +41,11 @@ final class TensorCursor {
     return name;
   }
 
+  /** Whether there are no dimensions. */
+  boolean isScalar() {
+    return shape.rank() == 0;
+  }
+
   /** Size of the first dimension. */
   long rows() {
     return shape.dim(0);

@@ -10,30 +10,55 @@ import tools.jackson.core.JsonToken;
 
 /**
  * Rows of which only the model knows what they are, as one that declares no inputs: a BYTES tensor
- * with the JSON text of each.
+ * with the JSON text of each, called {@code instances} or {@code inputs} as the member that they
+ * came in. What is no list is one text in a tensor without dimensions.
+ *
+ * <p>The answer is such a tensor too, called {@code predictions}; or it is the whole body in one
+ * text, in a tensor without dimensions called {@code response}.
  */
 final class TextRows {
-  /** The input that they are. */
-  static final String INPUT = "instances";
-
-  /** The output whose elements are JSON texts too. */
-  static final String OUTPUT = "predictions";
+  private static final String PREDICTIONS = "predictions";
+  private static final String RESPONSE = "response";
 
   private TextRows() {}
 
-  /** Reads the array at whose start the parser is, to its end; the caller closes the tensor. */
-  static TensorMap read(JsonParser parser, JsonSource source) {
+  /** Reads the value at whose start the parser is, to its end; the caller closes the tensor. */
+  static TensorMap read(String name, JsonParser parser, JsonToken value, JsonSource source) {
     try (ElementBuffer texts = new ElementBuffer(DataType.BYTES, source.length())) {
+      if (value != JsonToken.START_ARRAY) {
+        add(parser, source, texts);
+        return TensorMap.of(name, texts.toTensor(Shape.scalar()));
+      }
       long rows = 0;
       for (JsonToken row = V1Json.next(parser);
           row != JsonToken.END_ARRAY;
           row = V1Json.next(parser)) {
-        long start = parser.currentTokenLocation().getByteOffset();
-        int length = V1Json.skip(parser, start, source);
-        source.copy((int) start, texts.addBytes(length));
+        add(parser, source, texts);
         rows++;
       }
-      return TensorMap.of(INPUT, texts.toTensor(Shape.of(rows)));
+      return TensorMap.of(name, texts.toTensor(Shape.of(rows)));
     }
+  }
+
+  private static void add(JsonParser parser, JsonSource source, ElementBuffer texts) {
+    long start = parser.currentTokenLocation().getByteOffset();
+    int length = V1Json.skip(parser, start, source);
+    source.copy((int) start, texts.addBytes(length));
+  }
+
+  /** Whether these are predictions in JSON texts. */
+  static boolean isPredictions(TensorMap outputs) {
+    return isTexts(outputs, PREDICTIONS) && outputs.tensor(0).shape().rank() <= 1;
+  }
+
+  /** Whether this is a whole body. */
+  static boolean isResponse(TensorMap outputs) {
+    return isTexts(outputs, RESPONSE) && outputs.tensor(0).shape().rank() == 0;
+  }
+
+  private static boolean isTexts(TensorMap outputs, String name) {
+    return outputs.size() == 1
+        && outputs.name(0).equals(name)
+        && outputs.tensor(0).dataType() == DataType.BYTES;
   }
 }

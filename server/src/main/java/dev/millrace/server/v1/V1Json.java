@@ -57,15 +57,23 @@ final class V1Json {
       JsonToken value = next(parser);
       switch (value) {
         case VALUE_NULL -> {}
-        case VALUE_STRING -> values.put(name, parser.getString());
-        case VALUE_TRUE, VALUE_FALSE -> values.put(name, value == JsonToken.VALUE_TRUE);
-        case VALUE_NUMBER_FLOAT -> values.put(name, parser.getDoubleValue());
-        case VALUE_NUMBER_INT -> values.put(name, number(parser));
-        default -> values.put(name, text(parser, source));
+        case START_ARRAY, START_OBJECT -> values.put(name, text(parser, source));
+        default -> values.put(name, scalar(parser, value));
       }
       RequestLimits.checkCount("parameters", values.size());
     }
     return Parameters.copyOf(values);
+  }
+
+  /** A text, a truth value or a number. */
+  static Object scalar(JsonParser parser, JsonToken value) {
+    return switch (value) {
+      case VALUE_TRUE -> true;
+      case VALUE_FALSE -> false;
+      case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
+      case VALUE_NUMBER_INT -> number(parser);
+      default -> parser.getString();
+    };
   }
 
   private static Object number(JsonParser parser) {

@@ -2,22 +2,28 @@ package dev.millrace.server.v1;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
-import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.runtime.Headers;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
 import dev.millrace.server.v2.RequestLimits;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * The paths under {@code /v1/models}, which are KServe's and TF Serving's at the same time.
+ *
+ * <p>{@code /predict}, {@code /classify} and {@code /regress}, where Hopsworks runs a script
+ * without KServe, are of the only model.
  *
  * <p>Where the two differ: a list of models and the state of one are answered with the members of
  * both; the texts of errors are TF Serving's.
@@ -59,6 +65,9 @@ public final class V1Routes implements Routes {
     add(router, HttpMethod.POST, ":classify", this::classify);
     add(router, HttpMethod.POST, ":regress", this::regress);
     add(router, HttpMethod.POST, ":explain", V1Routes::explain);
+    router.add(HttpMethod.POST, "/predict", exchange -> predict(exchange, models.only()));
+    router.add(HttpMethod.POST, "/classify", exchange -> script(exchange, "classify:"));
+    router.add(HttpMethod.POST, "/regress", exchange -> script(exchange, "regress:"));
     router.add(HttpMethod.GET, VERSION, exchange -> versions(exchange, versioned(exchange)));
     router.add(HttpMethod.GET, LABEL, exchange -> versions(exchange, labelled(exchange)));
   }
@@ -92,31 +101,56 @@ public final class V1Routes implements Routes {
     return models.labelled(exchange.variable("model"), exchange.variable("label"));
   }
 
-  private void predict(HttpExchange exchange, ModelId model) {
+  /** Answers a request for predictions by that model. */
+  public void predict(HttpExchange exchange, ModelId model) {
     String id = requestId(exchange);
-    PredictRequest request = PredictReader.read(id, model, models.metadata(model), exchange.body());
+    answer(exchange, PredictReader.read(id, model, models.metadata(model), exchange.body()));
+  }
+
+  private void answer(HttpExchange exchange, PredictRequest request) {
     exchange.await(
-        server.infer(
-            RequestHeaders.addTo(request.inference(), exchange.headers(), exchange.target())),
+        server.infer(request.inference(), headers(exchange)),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
+  /**
+   * A verb of the server that Hopsworks runs scripts in without KServe. Any other model takes
+   * examples.
+   */
+  private void script(HttpExchange exchange, String verb) {
+    ModelId model = models.only();
+    ModelMetadata metadata = models.metadata(model);
+    if (metadata.inputs().isEmpty()) {
+      String id = requestId(exchange);
+      answer(exchange, PredictReader.read(id, verb, model, metadata, exchange.body()));
+    } else if (verb.startsWith("classify")) {
+      classify(exchange, model);
+    } else {
+      regress(exchange, model);
+    }
+  }
+
   private void classify(HttpExchange exchange, ModelId model) {
-    exchange.await(
-        server.infer(examples(exchange, model)),
-        new ResponseAnswer(ResultsWriter::classifications));
+    exchange.await(infer(exchange, model), new ResponseAnswer(ResultsWriter::classifications));
   }
 
   private void regress(HttpExchange exchange, ModelId model) {
-    exchange.await(
-        server.infer(examples(exchange, model)), new ResponseAnswer(ResultsWriter::regressions));
+    exchange.await(infer(exchange, model), new ResponseAnswer(ResultsWriter::regressions));
   }
 
-  private InferenceRequest examples(HttpExchange exchange, ModelId model) {
-    return RequestHeaders.addTo(
+  /** Starts on a request of examples. */
+  private CompletableFuture<InferenceResponse> infer(HttpExchange exchange, ModelId model) {
+    return server.infer(
         ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
-        exchange.headers(),
-        exchange.target());
+        headers(exchange));
+  }
+
+  /** The request's headers, and what tells the logger by which protocol it came. */
+  private static Headers headers(HttpExchange exchange) {
+    return action -> {
+      action.accept(":protocol", "v1");
+      new RequestHeaders(exchange.headers()).forEach(action);
+    };
   }
 
   private static void explain(HttpExchange exchange, ModelId model) {

@@ -7,8 +7,10 @@ import dev.millrace.server.http.Answer;
 import dev.millrace.server.http.HttpExchange;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.util.AsciiString;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Sends an inference's outputs: JSON, then those that are binary. */
 final class InferAnswer extends Answer<InferenceResponse> {
@@ -19,9 +21,19 @@ final class InferAnswer extends Answer<InferenceResponse> {
   private static final int SENT_IN_PLACE = 16 << 10;
 
   private final OutputEncoding encoding;
+  private final OutputFinisher finisher;
+  private final @Nullable String binaryType;
 
-  InferAnswer(OutputEncoding encoding) {
+  /**
+   * An answer.
+   *
+   * @param binaryType start of its media type if there are binary outputs, behind which the length
+   *     of the JSON stands; null for bytes, with the length in a header
+   */
+  InferAnswer(OutputEncoding encoding, OutputFinisher finisher, @Nullable String binaryType) {
+    this.binaryType = binaryType;
     this.encoding = encoding;
+    this.finisher = finisher;
   }
 
   @Override
@@ -38,12 +50,19 @@ final class InferAnswer extends Answer<InferenceResponse> {
     response.close();
   }
 
-  private void send(HttpExchange exchange, InferenceResponse response) {
+  private void send(HttpExchange exchange, InferenceResponse received) {
+    InferenceResponse response;
+    try {
+      response = finisher.finish(received);
+    } catch (RuntimeException e) {
+      received.close();
+      throw e;
+    }
     ByteBuf body = exchange.newBody(V2ResponseWriter.estimate(response, encoding));
     List<ByteBuf> inPlace;
     int jsonSize;
     try {
-      V2ResponseWriter.write(response, encoding, body);
+      V2ResponseWriter.write(response, encoding, finisher, body);
       jsonSize = body.readableBytes();
       inPlace = appendBinary(response.outputs(), body);
     } catch (RuntimeException e) {
@@ -52,8 +71,12 @@ final class InferAnswer extends Answer<InferenceResponse> {
       throw e;
     }
     boolean binary = body.readableBytes() > jsonSize || !inPlace.isEmpty();
-    if (binary) {
+    AsciiString type = HttpExchange.JSON;
+    if (binary && binaryType == null) {
       exchange.header(V2Routes.HEADER_LENGTH, Integer.toString(jsonSize));
+      type = HttpExchange.OCTET_STREAM;
+    } else if (binary) {
+      type = AsciiString.of(binaryType + jsonSize);
     }
     Runnable whenSent = null;
     if (inPlace.isEmpty()) {
@@ -61,8 +84,7 @@ final class InferAnswer extends Answer<InferenceResponse> {
     } else {
       whenSent = response::close;
     }
-    exchange.respond(
-        200, binary ? HttpExchange.OCTET_STREAM : HttpExchange.JSON, body, inPlace, whenSent);
+    exchange.respond(200, type, body, inPlace, whenSent);
   }
 
   /**
@@ -72,7 +94,9 @@ final class InferAnswer extends Answer<InferenceResponse> {
     List<ByteBuf> inPlace = List.of();
     for (int i = 0; i < outputs.size(); i++) {
       Tensor tensor = outputs.tensor(i);
-      if (!encoding.isBinary(outputs.name(i)) || tensor.byteSize() == 0) {
+      if (!encoding.isBinary(outputs.name(i))
+          || tensor.byteSize() == 0
+          || finisher.placeOf(outputs.name(i)) != null) {
         continue;
       }
       if (inPlace.isEmpty() && tensor.byteSize() < SENT_IN_PLACE) {

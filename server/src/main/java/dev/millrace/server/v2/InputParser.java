@@ -6,6 +6,7 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.server.json.JsonSource;
+import dev.millrace.server.memory.SharedMemory;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
@@ -15,9 +16,11 @@ import tools.jackson.core.JsonToken;
 final class InputParser {
   private static final int NONE = -1;
 
+  private final String model;
   private final JsonParser parser;
   private final JsonSource source;
   private final BinaryInputs binary;
+  private final SharedMemory memory;
   private final TensorMap.Builder inputs;
 
   /** Where a shape is collected; as long as most are, so that it need not be cut. */
@@ -29,7 +32,9 @@ final class InputParser {
   private @Nullable Shape shape;
   private @Nullable Tensor tensor;
   private long binarySize;
-  private boolean sharedMemory;
+  private @Nullable String region;
+  private long regionOffset;
+  private long regionSize;
   private boolean dataSeen;
 
   /** Where {@code data} begins and ends, if it came before what it takes to read it. */
@@ -37,7 +42,15 @@ final class InputParser {
 
   private int dataEnd;
 
-  InputParser(JsonParser parser, JsonSource source, BinaryInputs binary, TensorMap.Builder inputs) {
+  InputParser(
+      String model,
+      JsonParser parser,
+      JsonSource source,
+      BinaryInputs binary,
+      SharedMemory memory,
+      TensorMap.Builder inputs) {
+    this.model = model;
+    this.memory = memory;
     this.parser = parser;
     this.source = source;
     this.binary = binary;
@@ -51,7 +64,9 @@ final class InputParser {
     shape = null;
     tensor = null;
     binarySize = NONE;
-    sharedMemory = false;
+    region = null;
+    regionOffset = 0;
+    regionSize = NONE;
     dataSeen = false;
     dataStart = NONE;
     try {
@@ -108,7 +123,9 @@ final class InputParser {
       JsonToken token = parser.nextToken();
       switch (member) {
         case "binary_data_size" -> binarySize = JsonValues.size(parser, member, token);
-        case "shared_memory_region" -> sharedMemory = true;
+        case "shared_memory_region" -> region = JsonValues.string(parser, member, token);
+        case "shared_memory_offset" -> regionOffset = JsonValues.size(parser, member, token);
+        case "shared_memory_byte_size" -> regionSize = JsonValues.size(parser, member, token);
         default -> parser.skipChildren();
       }
     }
@@ -140,10 +157,16 @@ final class InputParser {
       throw InferenceException.invalidArgument(
           "input '%s' already exists in request".formatted(input));
     }
-    if (sharedMemory) {
-      throw RequestParser.unsupported("shared memory");
-    }
-    if (binarySize != NONE) {
+    String where = region;
+    if (where != null) {
+      tensor =
+          memory.read(
+              OutputParser.range(input, where, regionOffset, regionSize),
+              type,
+              dimensions,
+              (dataTypeOf, shapeOf, bytes) ->
+                  TensorBytes.check(model, input, dataTypeOf, shapeOf, bytes));
+    } else if (binarySize != NONE) {
       tensor = binary.next(input, type, dimensions, binarySize);
     } else if (dataStart != NONE) {
       tensor = readAgain(input, type, dimensions);
@@ -162,6 +185,7 @@ final class InputParser {
 
   private void requireOneSource() {
     boolean binaryGiven = binarySize != NONE;
+    boolean sharedMemory = region != null;
     int given = (dataSeen ? 1 : 0) + (binaryGiven ? 1 : 0) + (sharedMemory ? 1 : 0);
     if (given != 1) {
       throw InferenceException.invalidArgument(

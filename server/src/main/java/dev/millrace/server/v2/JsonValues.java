@@ -87,6 +87,13 @@ final class JsonValues {
     return value;
   }
 
+  /** Checks that the parser has come to the end of the object whose members it went through. */
+  static void requireObjectEnd(JsonParser parser) {
+    if (parser.currentToken() != JsonToken.END_OBJECT) {
+      throw malformed("the object does not end", parser.currentLocation().getByteOffset());
+    }
+  }
+
   private static InferenceException outOfRange(String member) {
     return InferenceException.invalidArgument(
         "Unable to parse '%s': the number has more than 64 bits".formatted(member));

@@ -45,7 +45,7 @@ final class RawRequest {
             List.of(),
             Parameters.empty(),
             Deadline.none());
-    return new V2Request(request, OutputEncoding.binary());
+    return new V2Request(request, OutputEncoding.binary(), OutputOptions.none());
   }
 
   /** The declared shape for one row, with the variable dimension that the size gives. */

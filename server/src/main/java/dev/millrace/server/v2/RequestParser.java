@@ -1,14 +1,13 @@
 package dev.millrace.server.v2;
 
 import dev.millrace.api.Deadline;
-import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.server.json.JsonSource;
-import java.util.ArrayList;
+import dev.millrace.server.memory.SharedMemory;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +24,7 @@ final class RequestParser implements AutoCloseable {
   private final ModelId model;
   private final JsonSource source;
   private final BinaryInputs binary;
+  private final SharedMemory memory;
   private final TensorMap.Builder inputs = TensorMap.builder();
   private final JsonParser parser;
   private String id = "";
@@ -32,11 +32,13 @@ final class RequestParser implements AutoCloseable {
   private boolean allBinary;
   private List<String> outputs = List.of();
   private List<String> binaryOutputs = List.of();
+  private OutputOptions options = OutputOptions.none();
 
-  RequestParser(ModelId model, JsonSource source, BinaryInputs binary) {
+  RequestParser(ModelId model, JsonSource source, BinaryInputs binary, SharedMemory memory) {
     this.model = model;
     this.source = source;
     this.binary = binary;
+    this.memory = memory;
     this.parser = source.parser();
   }
 
@@ -58,7 +60,8 @@ final class RequestParser implements AutoCloseable {
                 : new OutputEncoding(false, binaryOutputs);
     return new V2Request(
         new InferenceRequest(id, model, inputs.build(), outputs, parameters, Deadline.none()),
-        encoding);
+        encoding,
+        options);
   }
 
   private void parseRequest() {
@@ -144,7 +147,7 @@ final class RequestParser implements AutoCloseable {
 
   private void parseInputs() {
     requireArray("inputs", parser.currentToken());
-    InputParser input = new InputParser(parser, source, binary, inputs);
+    InputParser input = new InputParser(model.name(), parser, source, binary, memory, inputs);
     for (JsonToken token = parser.nextToken();
         token != JsonToken.END_ARRAY;
         token = parser.nextToken()) {
@@ -159,64 +162,17 @@ final class RequestParser implements AutoCloseable {
       return;
     }
     requireArray("outputs", value);
-    List<String> names = new ArrayList<>(4);
+    OutputParser output = new OutputParser(parser);
     for (JsonToken token = parser.nextToken();
         token != JsonToken.END_ARRAY;
         token = parser.nextToken()) {
       requireObject("outputs", token);
-      parseOutput(names);
-      RequestLimits.checkCount("outputs", names.size());
+      output.parse();
+      RequestLimits.checkCount("outputs", output.names().size());
     }
-    outputs = List.copyOf(names);
-  }
-
-  private void parseOutput(List<String> names) {
-    String output = null;
-    boolean isBinary = false;
-    for (String member = parser.nextName(); member != null; member = parser.nextName()) {
-      JsonToken value = parser.nextToken();
-      switch (member) {
-        case "name" -> output = string("name", value);
-        case "parameters" -> isBinary = value != JsonToken.VALUE_NULL && outputParameters(value);
-        default -> parser.skipChildren();
-      }
-    }
-    requireObjectEnd();
-    if (output == null) {
-      throw missing("outputs", "name");
-    }
-    if (names.contains(output)) {
-      throw InferenceException.invalidArgument(
-          "output '%s' already exists in request".formatted(output));
-    }
-    names.add(output);
-    if (isBinary) {
-      if (binaryOutputs.isEmpty()) {
-        binaryOutputs = new ArrayList<>(4);
-      }
-      binaryOutputs.add(output);
-    }
-  }
-
-  /** Whether the output goes back as binary. */
-  private boolean outputParameters(JsonToken value) {
-    requireObject("parameters", value);
-    boolean isBinary = false;
-    for (String name = parser.nextName(); name != null; name = parser.nextName()) {
-      JsonToken token = parser.nextToken();
-      switch (name) {
-        case "binary_data" -> isBinary = bool(name, token);
-        case "classification" -> {
-          if (unsigned(name, token) != 0) {
-            throw unsupported("classification");
-          }
-        }
-        case "shared_memory_region" -> throw unsupported("shared memory");
-        default -> parser.skipChildren();
-      }
-    }
-    requireObjectEnd();
-    return isBinary;
+    outputs = List.copyOf(output.names());
+    binaryOutputs = output.binary();
+    options = output.options();
   }
 
   private String string(String member, JsonToken token) {
@@ -243,10 +199,6 @@ final class RequestParser implements AutoCloseable {
     return InferenceException.invalidArgument(
         "Unable to parse '%s': attempt to access non-existing object member '%s'"
             .formatted(where, member));
-  }
-
-  static InferenceException unsupported(String what) {
-    return new InferenceException(ErrorCode.UNIMPLEMENTED, what + " is not supported");
   }
 
   /** Closes what was read and not handed out. */

@@ -4,6 +4,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.server.json.JsonSource;
+import dev.millrace.server.memory.SharedMemory;
 import io.netty.buffer.ByteBuf;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -17,14 +18,22 @@ import org.jspecify.annotations.Nullable;
  */
 public final class V2RequestReader {
   private final Function<ModelId, ModelMetadata> metadata;
+  private final SharedMemory memory;
+
+  /** A reader of requests that bring all their inputs. */
+  public V2RequestReader(Function<ModelId, ModelMetadata> metadata) {
+    this(metadata, SharedMemory.off());
+  }
 
   /**
    * A reader.
    *
    * @param metadata what a model declares, for raw requests; throws as the request shall fail
+   * @param memory where inputs may be
    */
-  public V2RequestReader(Function<ModelId, ModelMetadata> metadata) {
+  public V2RequestReader(Function<ModelId, ModelMetadata> metadata, SharedMemory memory) {
     this.metadata = metadata;
+    this.memory = memory;
   }
 
   /**
@@ -43,7 +52,7 @@ public final class V2RequestReader {
     }
     JsonSource source = JsonSource.of(body, json);
     BinaryInputs binary = new BinaryInputs(model.name(), body, json);
-    try (RequestParser parser = new RequestParser(model, source, binary)) {
+    try (RequestParser parser = new RequestParser(model, source, binary, memory)) {
       return parser.parse();
     }
   }

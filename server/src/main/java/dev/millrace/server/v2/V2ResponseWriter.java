@@ -9,6 +9,7 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.server.json.JsonNumbers;
 import dev.millrace.server.json.JsonWriter;
+import dev.millrace.server.memory.MemoryRange;
 import io.netty.buffer.ByteBuf;
 import java.nio.ByteBuffer;
 
@@ -27,6 +28,12 @@ public final class V2ResponseWriter {
    *     out} then holds a part
    */
   public static void write(InferenceResponse response, OutputEncoding encoding, ByteBuf out) {
+    write(response, encoding, OutputFinisher.none(), out);
+  }
+
+  /** The same; of outputs that {@code finisher} has put into shared memory it tells where. */
+  static void write(
+      InferenceResponse response, OutputEncoding encoding, OutputFinisher finisher, ByteBuf out) {
     JsonWriter json = JsonWriter.to(out).beginObject();
     json.name("id").string(response.id());
     json.name("model_name").string(response.model().name());
@@ -38,7 +45,13 @@ public final class V2ResponseWriter {
     json.name("outputs").beginArray();
     TensorMap outputs = response.outputs();
     for (int i = 0; i < outputs.size(); i++) {
-      output(json, outputs.name(i), outputs.tensor(i), encoding.isBinary(outputs.name(i)));
+      String name = outputs.name(i);
+      MemoryRange place = finisher.placeOf(name);
+      if (place == null) {
+        output(json, name, outputs.tensor(i), encoding.isBinary(name));
+      } else {
+        shared(json, name, outputs.tensor(i), place);
+      }
     }
     json.endArray().endObject().finish();
   }
@@ -59,11 +72,23 @@ public final class V2ResponseWriter {
     json.endObject();
   }
 
-  private static void output(JsonWriter json, String name, Tensor tensor, boolean binary) {
+  private static void shared(JsonWriter json, String name, Tensor tensor, MemoryRange place) {
+    begin(json, name, tensor);
+    json.name("parameters").beginObject();
+    json.name("shared_memory_region").string(place.region());
+    json.name("shared_memory_offset").number(place.offset());
+    json.name("shared_memory_byte_size").number(place.byteSize()).endObject().endObject();
+  }
+
+  private static void begin(JsonWriter json, String name, Tensor tensor) {
     json.beginObject();
     json.name("name").string(name);
     json.name("datatype").string(tensor.dataType().name());
     shape(json.name("shape"), tensor.shape());
+  }
+
+  private static void output(JsonWriter json, String name, Tensor tensor, boolean binary) {
+    begin(json, name, tensor);
     if (binary) {
       json.name("parameters").beginObject();
       json.name("binary_data_size").number(tensor.byteSize()).endObject();

@@ -7,21 +7,21 @@ import dev.millrace.api.TensorSpec;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
 import dev.millrace.server.json.JsonWriter;
+import dev.millrace.server.memory.SharedMemory;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
+import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The V2 protocol's paths for inference, health and metadata. */
 public final class V2Routes implements Routes {
   /** The header that says how long the JSON is that binary tensors follow. */
   static final String HEADER_LENGTH = "Inference-Header-Content-Length";
-
-  /** The protocol's extensions that this server has. */
-  public static final List<String> EXTENSIONS =
-      List.of("binary_tensor_data", "parameters", "model_repository");
 
   private static final String MODEL = "/v2/models/{model}";
   private static final String VERSION = MODEL + "/versions/{version}";
@@ -29,19 +29,46 @@ public final class V2Routes implements Routes {
   private final ModelServer server;
   private final String name;
   private final String version;
+  private final SharedMemory memory;
   private final V2RequestReader reader;
+
+  /** Routes without shared memory. */
+  public V2Routes(ModelServer server, String name, String version) {
+    this(server, name, version, SharedMemory.off());
+  }
 
   /**
    * Routes to the models of {@code server}.
    *
    * @param name what the server calls itself in its metadata
    * @param version its own version
+   * @param memory where clients may have tensors
    */
-  public V2Routes(ModelServer server, String name, String version) {
+  public V2Routes(ModelServer server, String name, String version, SharedMemory memory) {
     this.server = server;
     this.name = name;
     this.version = version;
-    this.reader = new V2RequestReader(id -> server.models().describe(id).metadata());
+    this.memory = memory;
+    this.reader = new V2RequestReader(id -> server.models().describe(id).metadata(), memory);
+  }
+
+  /** The protocol's extensions that a server with this memory has. */
+  public static List<String> extensions(SharedMemory memory) {
+    List<String> extensions =
+        new ArrayList<>(
+            List.of(
+                "binary_tensor_data",
+                "classification",
+                "parameters",
+                "schedule_policy",
+                "model_repository",
+                "model_configuration",
+                "statistics",
+                "logging"));
+    if (memory.isOn()) {
+      extensions.add("system_shared_memory");
+    }
+    return extensions;
   }
 
   @Override
@@ -69,9 +96,34 @@ public final class V2Routes implements Routes {
     return new ModelId(exchange.variable("model"), exchange.variable("version"));
   }
 
-  private void infer(HttpExchange exchange, ModelId model) {
-    V2Request request = reader.read(model, exchange.body(), exchange.headers().get(HEADER_LENGTH));
-    exchange.await(server.infer(request.inference()), new InferAnswer(request.outputs()));
+  /** Answers a request for inference by that model. */
+  public void infer(HttpExchange exchange, ModelId model) {
+    infer(exchange, model, exchange.headers().get(HEADER_LENGTH), null);
+  }
+
+  /**
+   * Answers a request for inference whose headers are not this protocol's.
+   *
+   * @param headerLength length of the JSON before binary tensors; null if it is all of the body
+   * @param binaryType start of the media type of an answer with binary tensors, behind which the
+   *     length of the JSON stands; null for this protocol's own header
+   */
+  public void infer(
+      HttpExchange exchange,
+      ModelId model,
+      @Nullable String headerLength,
+      @Nullable String binaryType) {
+    V2Request request = reader.read(model, exchange.body(), headerLength);
+    OutputFinisher finisher;
+    try {
+      finisher = OutputFinisher.of(request.options(), model, server.models(), memory);
+    } catch (RuntimeException e) {
+      request.inference().close();
+      throw e;
+    }
+    exchange.await(
+        server.infer(request.inference(), new RequestHeaders(exchange.headers())),
+        new InferAnswer(request.outputs(), finisher, binaryType));
   }
 
   private void live(HttpExchange exchange) {
@@ -105,7 +157,7 @@ public final class V2Routes implements Routes {
     json.name("name").string(name);
     json.name("version").string(version);
     json.name("extensions").beginArray();
-    EXTENSIONS.forEach(json::string);
+    extensions(memory).forEach(json::string);
     json.endArray().endObject().finish();
     exchange.respond(200, HttpExchange.JSON, body);
   }

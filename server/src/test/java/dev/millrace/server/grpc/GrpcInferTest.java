@@ -425,10 +425,14 @@ class GrpcInferTest {
   @Test
   void whatThisServerLacks_isUnimplemented() {
     InferParameter region = InferParameter.newBuilder().setStringParam("r").build();
+    InferParameter size = InferParameter.newBuilder().setInt64Param(8).build();
     assertRefused(
         pair()
             .setInputs(
-                0, ints("A", 1, 2).toBuilder().putParameters("shared_memory_region", region)),
+                0,
+                input("A", "INT32", 1, 2).toBuilder()
+                    .putParameters("shared_memory_region", region)
+                    .putParameters("shared_memory_byte_size", size)),
         Status.Code.UNIMPLEMENTED,
         "shared memory is not supported");
     assertRefused(
@@ -436,9 +440,9 @@ class GrpcInferTest {
             .addOutputs(
                 InferRequestedOutputTensor.newBuilder()
                     .setName("C")
-                    .putParameters(
-                        "classification", InferParameter.newBuilder().setInt64Param(1).build())),
+                    .putParameters("shared_memory_region", region)
+                    .putParameters("shared_memory_byte_size", size)),
         Status.Code.UNIMPLEMENTED,
-        "classification is not supported");
+        "shared memory is not supported");
   }
 }

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
-import dev.millrace.proto.inference.ModelConfigRequest;
 import dev.millrace.proto.inference.ModelMetadataRequest;
 import dev.millrace.proto.inference.ModelMetadataResponse;
 import dev.millrace.proto.inference.ModelReadyRequest;
@@ -224,14 +223,6 @@ class GrpcServicesTest {
                     RepositoryModelUnloadRequest.newBuilder().setModelName("nobody").build()),
         Status.Code.NOT_FOUND,
         "nobody");
-  }
-
-  @Test
-  void callsOfLaterVersions_areUnimplemented() {
-    assertRefused(
-        () -> fixture.stub().modelConfig(ModelConfigRequest.newBuilder().setName("pair").build()),
-        Status.Code.UNIMPLEMENTED,
-        "ModelConfig is unimplemented");
   }
 
   @Test

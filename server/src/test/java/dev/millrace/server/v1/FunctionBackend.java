@@ -98,8 +98,7 @@ final class FunctionBackend implements Backend {
             List.of(),
             List.of(),
             0,
-            inputs ->
-                TensorMap.of("predictions", bracketed(requireNonNull(inputs.get("instances"))))));
+            inputs -> TensorMap.of("predictions", bracketed(inputs.tensor(0)))));
     MODELS.put(
         "no_json",
         new Model(

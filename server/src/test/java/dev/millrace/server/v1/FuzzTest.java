@@ -16,25 +16,22 @@ import dev.millrace.proto.tensorflow.FloatList;
 import dev.millrace.proto.tfserving.ClassificationRequest;
 import dev.millrace.proto.tfserving.ExampleList;
 import dev.millrace.proto.tfserving.GetModelMetadataRequest;
+import dev.millrace.proto.tfserving.GetModelStatusRequest;
+import dev.millrace.proto.tfserving.InferenceTask;
 import dev.millrace.proto.tfserving.Input;
+import dev.millrace.proto.tfserving.MultiInferenceRequest;
 import dev.millrace.proto.tfserving.PredictRequest;
+import dev.millrace.proto.tfserving.RegressionRequest;
+import dev.millrace.server.fuzz.Fuzzing;
+import dev.millrace.server.fuzz.Mutations;
+import dev.millrace.server.fuzz.RawCalls;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.server.http.RawClient;
 import dev.millrace.server.http.RawClient.Response;
 import dev.millrace.testing.TensorLeakExtension;
-import io.grpc.CallOptions;
-import io.grpc.MethodDescriptor;
-import io.grpc.MethodDescriptor.Marshaller;
-import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.Status;
-import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ClientCalls;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -69,7 +66,7 @@ class FuzzTest {
   }
 
   @Test
-  void rest_answersWhateverComes() throws IOException {
+  void rest_answersWhateverComes() throws Exception {
     String[][] requests = {
       {"half_plus_two:predict", "{\"instances\":[1.5,-2,3e4,NaN],\"signature_name\":\"\"}"},
       {"pair:predict", "{\"instances\":[{\"a\":[1,2],\"b\":3},{\"a\":[3,4],\"b\":5}]}"},
@@ -79,19 +76,20 @@ class FuzzTest {
       {"classifier:classify", "{\"context\":{},\"examples\":[{\"x\":[1,2]},{\"x\":[3,4]}]}"},
       {"half_plus_two:regress", "{\"context\":{\"x\":1},\"examples\":[{},{}]}"},
     };
-    Random random = new Random(11);
     try (RawClient client = new RawClient(server.server.port())) {
-      for (int i = 0; i < 4000; i++) {
-        String[] request = requests[i % requests.length];
-        byte[] body = Mutations.of(request[1].getBytes(UTF_8), random);
-        client.send(
-            "POST /v1/models/%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
-                .formatted(request[0], body.length));
-        Response response = client.send(body).read();
-        String what = request[0] + " " + new String(body, UTF_8) + " -> " + response.body();
-        assertThat(response.status()).as(what).isIn(200, 400);
-        requireJson(response, what);
-      }
+      Fuzzing.run(
+          "V1 and TF Serving REST",
+          random -> {
+            String[] request = requests[random.nextInt(requests.length)];
+            byte[] body = Mutations.of(request[1].getBytes(UTF_8), random);
+            client.send(
+                "POST /v1/models/%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+                    .formatted(request[0], body.length));
+            Response response = client.send(body).read();
+            String what = request[0] + " " + new String(body, UTF_8) + " -> " + response.body();
+            assertThat(response.status()).as(what).isIn(200, 400);
+            requireJson(response, what);
+          });
     }
   }
 
@@ -115,7 +113,7 @@ class FuzzTest {
   }
 
   @Test
-  void grpc_answersWhateverComes() {
+  void grpc_answersWhateverComes() throws Exception {
     Input examples =
         Input.newBuilder()
             .setExampleList(
@@ -133,7 +131,7 @@ class FuzzTest {
             .build();
     Object[][] requests = {
       {
-        "Predict",
+        "PredictionService/Predict",
         PredictRequest.newBuilder()
             .setModelSpec(spec("half_plus_two", 1))
             .putInputs("x", floats(1, 2, 3))
@@ -141,7 +139,7 @@ class FuzzTest {
             .build()
       },
       {
-        "Predict",
+        "PredictionService/Predict",
         PredictRequest.newBuilder()
             .setModelSpec(spec("text"))
             .putInputs(
@@ -150,14 +148,46 @@ class FuzzTest {
             .build()
       },
       {
-        "Classify",
+        "PredictionService/Predict",
+        PredictRequest.newBuilder()
+            .setModelSpec(spec("half_plus_two"))
+            .putInputs(
+                "x",
+                tensor(DataType.DT_FLOAT, 2)
+                    .setTensorContent(ByteString.copyFrom(new byte[8]))
+                    .build())
+            .build()
+      },
+      {
+        "PredictionService/Regress",
+        RegressionRequest.newBuilder()
+            .setModelSpec(spec("half_plus_two"))
+            .setInput(examples)
+            .build()
+      },
+      {
+        "PredictionService/MultiInference",
+        MultiInferenceRequest.newBuilder()
+            .addTasks(
+                InferenceTask.newBuilder()
+                    .setModelSpec(spec("classifier"))
+                    .setMethodName("tensorflow/serving/classify"))
+            .setInput(examples)
+            .build()
+      },
+      {
+        "ModelService/GetModelStatus",
+        GetModelStatusRequest.newBuilder().setModelSpec(spec("half_plus_two", 1)).build()
+      },
+      {
+        "PredictionService/Classify",
         ClassificationRequest.newBuilder()
             .setModelSpec(spec("classifier"))
             .setInput(examples)
             .build()
       },
       {
-        "GetModelMetadata",
+        "PredictionService/GetModelMetadata",
         GetModelMetadataRequest.newBuilder()
             .setModelSpec(spec("pair"))
             .addMetadataField("signature_def")
@@ -169,49 +199,19 @@ class FuzzTest {
             Status.Code.OK,
             Status.Code.INVALID_ARGUMENT,
             Status.Code.NOT_FOUND,
-            Status.Code.FAILED_PRECONDITION);
-    Random random = new Random(13);
-    for (int i = 0; i < 4000; i++) {
-      Object[] request = requests[i % requests.length];
-      byte[] message = Mutations.of(((MessageLite) request[1]).toByteArray(), random);
-      Status.Code code = call((String) request[0], message);
-      assertThat(code)
-          .as(() -> request[0] + " " + java.util.HexFormat.of().formatHex(message))
-          .isIn(clientsFault);
-    }
-  }
-
-  private static Status.Code call(String method, byte[] message) {
-    MethodDescriptor<byte[], byte[]> descriptor =
-        MethodDescriptor.newBuilder(Bytes.MARSHALLER, Bytes.MARSHALLER)
-            .setType(MethodType.UNARY)
-            .setFullMethodName("tensorflow.serving.PredictionService/" + method)
-            .build();
-    try {
-      var _ =
-          ClientCalls.blockingUnaryCall(server.channel, descriptor, CallOptions.DEFAULT, message);
-      return Status.Code.OK;
-    } catch (StatusRuntimeException e) {
-      return e.getStatus().getCode();
-    }
-  }
-
-  /** Messages as they are. */
-  private enum Bytes implements Marshaller<byte[]> {
-    MARSHALLER;
-
-    @Override
-    public InputStream stream(byte[] value) {
-      return new ByteArrayInputStream(value);
-    }
-
-    @Override
-    public byte[] parse(InputStream stream) {
-      try {
-        return stream.readAllBytes();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
+            Status.Code.FAILED_PRECONDITION,
+            // Another method_name in MultiInference.
+            Status.Code.UNIMPLEMENTED);
+    Fuzzing.run(
+        "TF Serving gRPC",
+        random -> {
+          Object[] request = requests[random.nextInt(requests.length)];
+          byte[] message = Mutations.of(((MessageLite) request[1]).toByteArray(), random);
+          Status.Code code =
+              RawCalls.unary(server.channel, "tensorflow.serving." + request[0], message).getCode();
+          assertThat(code)
+              .as(() -> request[0] + " " + java.util.HexFormat.of().formatHex(message))
+              .isIn(clientsFault);
+        });
   }
 }

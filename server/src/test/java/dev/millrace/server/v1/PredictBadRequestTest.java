@@ -12,6 +12,7 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Shape;
 import dev.millrace.api.TensorSpec;
+import dev.millrace.server.fuzz.Mutations;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.TensorLeakExtension;
 import io.netty.buffer.ByteBuf;
@@ -117,7 +118,7 @@ class PredictBadRequestTest {
         "TWO  | {'inputs':{'a':[[1,2]]}}        | Missing named input: b in 'inputs' object.",
         "TWO  | {'inputs':{'a':[[1,2]],'b':[1]}} | JSON Value: 1 Type: Number is not of expected type: bool",
         "NONE | {'instances':[]}                | No values in 'instances' array",
-        "NONE | {'inputs':{'a':1}}              | Expected 'inputs' to be a list",
+        "NONE | {'inputs':1}                    | Expected 'inputs' to be a list",
       })
   void mistake_isNamed(String model, String body, String message) {
     InferenceException refused =

@@ -8,6 +8,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Transformer;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.runtime.RuntimeConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.http.RawClient;
@@ -29,7 +30,7 @@ final class V1Fixture implements AutoCloseable {
     models =
         ModelServer.create(
             RuntimeConfig.of(repository).withProcessors(1),
-            List.of(new FunctionBackend()),
+            Plugins.of(List.of(new FunctionBackend())),
             List.of(recorder),
             List.of(),
             new SimpleMeterRegistry(),

@@ -164,7 +164,7 @@ class V1RoutesTest {
                 "c", "x",
                 "d", true,
                 "e", "[1, {}]",
-                "header.:path", "/v1/models/half_plus_two:predict",
+                "header.:protocol", "v1",
                 "header.host", "h",
                 "header.x-tenant", "me, you"));
     assertThat(
@@ -305,5 +305,44 @@ class V1RoutesTest {
     assertThat(server.get("/v1/models/half_plus_two:predict").status()).isEqualTo(405);
     assertThat(server.post("/v1/models/half_plus_two", "{}").status()).isEqualTo(405);
     assertThat(server.get("/v1/other").status()).isEqualTo(404);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/v1/models/%zz:predict, 400",
+    "/v1/models/%:predict, 400",
+    "/v1/models/half_plus_two/versions/99999999999999999999:predict, 404",
+    "/v1/models/half_plus_two/versions/-1:predict, 400",
+    "/v1/models/half_plus_two/versions/:predict, 404",
+    "/v1/models/:predict, 404",
+    "/v1/models//half_plus_two:predict, 404",
+    "/v1/models/half_plus_two:predict:predict, 404",
+    "/v1/models/half_plus_two/labels/%20:predict, 400",
+  })
+  void paths_thatNameNothing_areRefused(String path, int status) throws IOException {
+    var response = server.post(path, "{'instances':[1]}");
+
+    assertThat(response.status()).as(response.body()).isEqualTo(status);
+    assertThat(response.body()).startsWith("{\"error\":\"");
+  }
+
+  @Test
+  void bodies_thatAreNoText_areRefused() throws IOException {
+    byte[] notUtf8 =
+        "{\"instances\":[\"\u00ff\"]}".getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
+    byte[] utf16 = "{\"instances\":[1]}".getBytes(java.nio.charset.StandardCharsets.UTF_16BE);
+    byte[] zeros = new byte[64];
+    for (byte[] body : new byte[][] {notUtf8, utf16, zeros, {}}) {
+      for (String path : new String[] {"text:predict", "half_plus_two:regress"}) {
+        var response = server.postBytes("/v1/models/" + path, body);
+        assertThat(response.status()).as(response.body()).isEqualTo(400);
+      }
+    }
+    String predict = "/v1/models/half_plus_two:predict";
+    assertThat(server.postBytes(predict, zeros, "Content-Encoding: gzip").status()).isEqualTo(400);
+    assertThat(server.postBytes(predict, zeros, "Content-Encoding: br").status()).isEqualTo(501);
+    assertThat(
+            server.post(predict, "{'instances':[1]}", "X-Request-Id: " + "x".repeat(5000)).status())
+        .isEqualTo(400);
   }
 }

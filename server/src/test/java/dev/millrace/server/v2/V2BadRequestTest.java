@@ -164,8 +164,7 @@ class V2BadRequestTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "{'inputs':[{'name':'x','shape':[1],'datatype':'INT32','parameters':{'shared_memory_region':'r'}}]} | shared memory is not supported",
-        "{'inputs':[],'outputs':[{'name':'a','parameters':{'classification':3}}]} | classification is not supported",
+        "{'inputs':[{'name':'x','shape':[1],'datatype':'INT32','parameters':{'shared_memory_region':'r','shared_memory_byte_size':4}}]} | shared memory is not supported: it is off on this server (system-shared-memory)",
       })
   void extension_thatIsNotThere_isRefused(String body, String message) {
     assertRefused(body.replace('\'', '"'), null, ErrorCode.UNIMPLEMENTED, message);

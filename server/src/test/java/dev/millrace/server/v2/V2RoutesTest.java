@@ -149,7 +149,7 @@ class V2RoutesTest {
   @Test
   void serverMetadata_namesWhatExists() throws IOException {
     String expected =
-        "{\"name\":\"triton\",\"version\":\"1.2.3\",\"extensions\":[\"binary_tensor_data\",\"parameters\",\"model_repository\"]}";
+        "{\"name\":\"triton\",\"version\":\"1.2.3\",\"extensions\":[\"binary_tensor_data\",\"classification\",\"parameters\",\"schedule_policy\",\"model_repository\",\"model_configuration\",\"statistics\",\"logging\"]}";
     assertJson(client.get("/v2").read(), expected);
     assertJson(client.get("/v2/?a=b").read(), expected);
   }

@@ -1,7 +1,7 @@
-package dev.millrace.server;
+package dev.millrace.server.log;
 
 /** How much is logged, least first. */
-enum LogLevel {
+public enum LogLevel {
   OFF,
   ERROR,
   WARN,

@@ -1,17 +1,17 @@
-package dev.millrace.server.v1;
+package dev.millrace.server.fuzz;
 
 import java.util.Arrays;
 import java.util.Random;
 
 /** Changes valid messages into ones that mostly are not. */
-final class Mutations {
+public final class Mutations {
   private static final byte[] TOKENS =
       "[]{}\",:0123456789.eE-+tfnNI\\ub".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
 
   private Mutations() {}
 
   /** A copy with one to four changes: bytes changed, dropped, doubled, put in, or the end cut. */
-  static byte[] of(byte[] message, Random random) {
+  public static byte[] of(byte[] message, Random random) {
     byte[] mutated = message;
     for (int changes = 1 + random.nextInt(4); changes > 0 && mutated.length > 1; changes--) {
       mutated = change(mutated, random);

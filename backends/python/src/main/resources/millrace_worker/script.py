@@ -1,0 +1,280 @@
+"""Finds the class in a script, makes an object of it, and calls it as the contract says."""
+
+import importlib.util
+import inspect
+import json
+import os
+import sys
+import types
+
+from . import kserve_shape, pickled, values
+
+PREDICTOR_NAMES = ("Predictor", "Predict")
+TRANSFORMER_NAMES = ("Transformer",)
+
+
+class BadScript(Exception):
+    """Why a script cannot be used, for people."""
+
+
+def notebook_source(path):
+    """The code cells of a notebook, without what is for the notebook only."""
+    with open(path, encoding="utf-8") as file:
+        try:
+            cells = json.load(file)["cells"]
+        except (ValueError, KeyError, TypeError) as e:
+            raise BadScript("%s is no notebook: %s" % (path, e)) from None
+    parts = []
+    for cell in cells:
+        if cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", "")
+        text = source if isinstance(source, str) else "".join(source)
+        if text.lstrip().startswith("%%"):
+            continue
+        lines = [
+            line[: len(line) - len(line.lstrip())] + "pass"
+            if line.lstrip().startswith(("%", "!"))
+            else line
+            for line in text.splitlines()
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def load_module(path):
+    """The script as a module; its folder is where it imports from first."""
+    folder, file = os.path.split(os.path.abspath(path))
+    name = "".join(c if c.isalnum() else "_" for c in os.path.splitext(file)[0])
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if file.endswith(".ipynb"):
+        module = types.ModuleType(name)
+        module.__file__ = path
+        sys.modules[name] = module
+        exec(compile(notebook_source(path), path, "exec"), module.__dict__)
+        return module
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def is_kserve_model(kind):
+    return inspect.isclass(kind) and any(
+        base.__module__.split(".")[0] in ("kserve", "millrace_worker") and base.__name__ == "Model"
+        for base in kind.__mro__[1:]
+    )
+
+
+def find_class(module, names, wanted):
+    """The class that the script is about: of one of the names, else the only model of kserve."""
+    for name in (wanted,) if wanted else names:
+        kind = getattr(module, name, None)
+        if inspect.isclass(kind):
+            return kind
+    if not wanted:
+        models = [
+            kind
+            for kind in vars(module).values()
+            if is_kserve_model(kind) and kind.__module__ == module.__name__
+        ]
+        if len(models) == 1:
+            return models[0]
+    classes = [
+        name
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and kind.__module__ == module.__name__
+    ]
+    raise BadScript(
+        "%s has no class %s; it has %s"
+        % (
+            os.path.basename(module.__file__),
+            wanted or " or ".join(names) + ", nor one that extends kserve.Model",
+            ", ".join(classes) if classes else "none",
+        )
+    )
+
+
+class Named:
+    """What Hopsworks would inject, as far as the environment tells."""
+
+    def __init__(self, **known):
+        self.__dict__.update(known)
+
+    def __repr__(self):
+        return "%s(%s)" % (type(self).__name__, self.__dict__)
+
+
+class Project(Named):
+    """The project."""
+
+
+class Deployment(Named):
+    """The deployment."""
+
+
+class RegisteredModel(Named):
+    """The model in the registry."""
+
+
+class AsyncLogger:
+    """Takes what a script logs, and writes it to the server's log."""
+
+    def log(self, *values_logged, **named):
+        print("async_logger:", *values_logged, *("%s=%r" % item for item in named.items()))
+
+
+def injected(options):
+    """What `__init__` may ask for, by the name of the parameter."""
+    get = os.environ.get
+    project = Project(id=get("PROJECT_ID"), name=get("PROJECT_NAME"))
+    model = RegisteredModel(
+        name=get("MODEL_NAME"),
+        version=int_or_text(get("MODEL_VERSION")),
+        model_files_path=get("MODEL_FILES_PATH"),
+    )
+    deployment = Deployment(
+        name=get("DEPLOYMENT_NAME"),
+        model_name=get("MODEL_NAME"),
+        model_version=model.version,
+        artifact_files_path=get("ARTIFACT_FILES_PATH"),
+    )
+    return {
+        "project": project,
+        "deployment": deployment,
+        "model": model,
+        "async_logger": AsyncLogger(),
+        "name": options["name"],
+        "model_name": options["name"],
+    }
+
+
+def int_or_text(text):
+    return int(text) if text and text.isdigit() else text
+
+
+def instantiate(kind, options):
+    known = injected(options)
+    arguments = {}
+    signature = inspect.signature(kind)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if name in known:
+            arguments[name] = known[name]
+        elif parameter.default is parameter.empty:
+            raise BadScript(
+                "%s.__init__ asks for '%s'; what can be injected is %s"
+                % (kind.__name__, name, ", ".join(known))
+            )
+    positional = [
+        arguments.pop(name)
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is parameter.POSITIONAL_ONLY and name in arguments
+    ]
+    made = kind(*positional, **arguments)
+    if is_kserve_model(kind):
+        made.load()
+    return made
+
+
+class Method:
+    """A method of the script's object, with as many arguments as it takes."""
+
+    def __init__(self, owner, name):
+        self.function = getattr(owner, name)
+        self.is_async = inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(
+            self.function
+        )
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+            kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            taken = [parameter for parameter in parameters if parameter.kind in kinds]
+            required = [parameter for parameter in taken if parameter.default is parameter.empty]
+            headers = len(taken) > 1 and (len(required) > 1 or taken[1].name == "headers")
+            self.extra = (len(taken) - 1 if headers else 0) if is_kserve_model(type(owner)) else int(headers)
+        except (TypeError, ValueError):
+            self.extra = 0
+
+    def __call__(self, payload, headers):
+        extra = ([headers] + [{} for _ in range(self.extra - 1)]) if self.extra else []
+        return self.function(payload, *extra[:2])
+
+
+def method(owner, name):
+    return Method(owner, name) if callable(getattr(owner, name, None)) else None
+
+
+class Part:
+    """One object of a script: a predictor or a transformer."""
+
+    def __init__(self, path, names, needs, wanted, options):
+        module = load_module(path)
+        self.owner = instantiate(find_class(module, names, wanted), options)
+        self.is_kserve = is_kserve_model(type(self.owner))
+        self.methods = {
+            name: method(self.owner, name)
+            for name in ("predict", "classify", "regress", "preprocess", "postprocess")
+        }
+        if not any(self.methods[name] for name in needs):
+            raise BadScript(
+                "class %s of %s has no method %s"
+                % (type(self.owner).__name__, os.path.basename(path), " or ".join(needs))
+            )
+
+    @classmethod
+    def of_object(cls, owner):
+        part = cls.__new__(cls)
+        part.owner = owner
+        part.is_kserve = False
+        part.methods = {name: method(owner, name) for name in ("predict", "preprocess", "postprocess")}
+        return part
+
+    @property
+    def is_async(self):
+        return any(found is not None and found.is_async for found in self.methods.values())
+
+
+def predictor(path, options):
+    if path.endswith((".joblib", ".pkl", ".pickle")):
+        return Part.of_object(pickled.DefaultPredictor(path))
+    return Part(path, PREDICTOR_NAMES, ("predict", "classify", "regress"), options["class"], options)
+
+
+def transformer(path, options):
+    return Part(
+        path, TRANSFORMER_NAMES, ("preprocess", "postprocess"), options["transformer-class"], options
+    )
+
+
+def status_of(failure):
+    """The HTTP status that an exception asks for; 500 if it asks for none."""
+    if isinstance(failure, values.BadValue):
+        return failure.status_code
+    for name in ("status_code", "http_status", "status", "code"):
+        status = getattr(failure, name, None)
+        if isinstance(status, int) and 400 <= status <= 599 and not is_upstream(failure):
+            return int(status)
+    kind = type(failure)
+    if kind.__name__ == "InvalidInput" and kind.__module__.startswith("kserve"):
+        return 400
+    return 500
+
+
+def is_upstream(failure):
+    """Whether the status is what somebody else answered to the script."""
+    return type(failure).__module__ == "urllib.error"
+
+
+def message_of(failure, status=500):
+    for name in ("detail", "reason", "description"):
+        text = getattr(failure, name, None)
+        if isinstance(text, str) and text:
+            return text
+    text = str(failure)
+    if text and (status != 500 or isinstance(failure, values.BadValue)):
+        return text
+    kind = type(failure).__name__
+    return "%s: %s" % (kind, text) if text else kind

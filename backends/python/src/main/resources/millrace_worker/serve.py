@@ -1,0 +1,310 @@
+"""The process: connects to the server, loads the script, and answers calls until the server goes."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+
+from . import chain, kserve_shape, script, wire
+from .memory import Regions
+
+TRACE_LINES = 6
+
+
+class Connection:
+    """One of the server's connections, on which one call is answered after the other."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(path)
+        self.regions = Regions()
+
+    def parse(self, body):
+        region = self.regions.inputs
+        return wire.Call(body, None if region is None else memoryview(region.map).toreadonly())
+
+    def inputs_kept(self, call):
+        """Whether the script still holds arrays over the region for inputs; if so it is let go."""
+        call.tensors.clear()
+        region = self.regions.inputs
+        if region is None or not region.is_held():
+            return False
+        region.close()
+        self.regions.inputs = None
+        return True
+
+    def answer(self, tensors, inline):
+        """The parts of the frame for these tensors; contents are in it or in shared memory."""
+        size = sum(len(tensor.data) for tensor in tensors)
+        if size > wire.MOST_BYTES:
+            raise script.values.BadValue(
+                "the result has %d bytes; the most is %d" % (size, wire.MOST_BYTES)
+            )
+        if size <= wire.MOST_INLINE or inline:
+            parts = [bytes(tensor.data) for tensor in tensors]
+            return 0, b"", (wire.heads(tensors), *parts)
+        step = wire.ALIGNMENT
+        room = sum(-(-len(tensor.data) // step) * step for tensor in tensors)
+        flags = wire.IN_MEMORY
+        region = b""
+        if self.regions.put(tensors, room):
+            flags |= wire.NEW_REGION
+            outputs = self.regions.outputs
+            region = struct.pack("<IQ", outputs.descriptor, outputs.size)
+        return flags, region, (wire.heads(tensors),)
+
+    def failure(self, failure):
+        report(failure)
+        status = script.status_of(failure)
+        return status, script.message_of(failure, status)
+
+    async def reply_to(self, chain_of_script, body):
+        """The frame that answers a call."""
+        call = self.parse(body)
+        failed = None
+        try:
+            tensors = await chain_of_script.call(call)
+            flags, region, parts = self.answer(tensors, call.inline)
+            del tensors
+        except (Exception, SystemExit) as e:
+            failed = self.failure(e)
+        kept = wire.INPUTS_KEPT if self.inputs_kept(call) else 0
+        if failed is not None:
+            return wire.error(*failed, kept)
+        return wire.frame(wire.RESULT, struct.pack("<B", flags | kept), region, *parts)
+
+    def other(self, kind, body):
+        """The frame that answers what is no call."""
+        if kind == wire.PING:
+            return wire.frame(wire.PONG)
+        if kind == wire.MEMORY:
+            try:
+                region = self.regions.provide_inputs(struct.unpack("<Q", body)[0])
+            except (OSError, MemoryError, ValueError, AttributeError) as e:
+                return wire.error(503, "no shared memory: %s" % e)
+            return wire.frame(wire.REGION, struct.pack("<IQ", region.descriptor, region.size))
+        raise ValueError("a frame of kind %d" % kind)
+
+    def serve(self, chain_of_script):
+        """Answers calls to a script without coroutines, on this thread."""
+        sock = self.socket
+        while True:
+            received = wire.receive(sock)
+            if received is None:
+                return
+            kind, body = received
+            if kind == wire.CALL:
+                sock.sendall(chain.run(self.reply_to(chain_of_script, body)))
+            else:
+                sock.sendall(self.other(kind, body))
+
+    async def serve_async(self, chain_of_script, loop):
+        """Answers calls on the event loop, where those of other connections go on meanwhile."""
+        sock = self.socket
+        sock.setblocking(False)
+        while True:
+            head = await receive_exactly(loop, sock, 5)
+            if head is None:
+                return
+            length, kind = struct.unpack("<IB", head)
+            body = await receive_exactly(loop, sock, length - 1)
+            if body is None:
+                return
+            if kind == wire.CALL:
+                reply = await self.reply_to(chain_of_script, body)
+            else:
+                reply = self.other(kind, body)
+            await loop.sock_sendall(sock, reply)
+
+
+async def receive_exactly(loop, sock, size):
+    data = bytearray(size)
+    view = memoryview(data)
+    while len(view):
+        count = await loop.sock_recv_into(sock, view)
+        if count == 0:
+            return None
+        view = view[count:]
+    return data
+
+
+def report(failure):
+    """Writes a traceback to the server's log, without the frames of this package."""
+    try:
+        trace = failure.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+            trace = trace.tb_next
+        lines = traceback.format_exception(type(failure), failure, trace)
+        sys.stderr.write("".join(lines))
+        sys.stderr.flush()
+    except Exception:  # the script may have closed or replaced it
+        pass
+
+
+def reason_of(failure):
+    """The last lines of a traceback on one line, for who wants to know why nothing serves."""
+    if isinstance(failure, script.BadScript):
+        return str(failure)
+    trace = failure.__traceback__
+    while trace is not None and (
+        trace.tb_frame.f_globals.get("__package__") == __package__
+        or "importlib" in trace.tb_frame.f_code.co_filename
+    ):
+        trace = trace.tb_next
+    lines = "".join(traceback.format_exception(type(failure), failure, trace)).splitlines()
+    told = [
+        line.strip()
+        for line in lines
+        if set(line.strip()) - set("^~") and not line.startswith("Traceback ")
+    ]
+    return " | ".join(told[-TRACE_LINES:])
+
+
+def die_with_server():
+    """Has the kernel end this process when the server's thread that started it ends."""
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+        except (OSError, AttributeError):
+            pass
+
+
+def prefer_for_oom_killer():
+    """If memory runs out, it shall be this process and not the server."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+") as file:
+            if int(file.read()) < 500:
+                file.seek(0)
+                file.write("500")
+    except (OSError, ValueError):
+        pass
+
+
+def limit_memory(size):
+    if size:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def watch(lifeline):
+    """Ends this process and what it started when the server is gone, whatever the script does."""
+
+    def wait():
+        try:
+            while lifeline.recv(64):
+                pass
+        except OSError:
+            pass
+        try:
+            os.killpg(0, signal.SIGKILL)
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=wait, name="millrace-lifeline", daemon=True).start()
+
+
+def close_in_children(connections):
+    """What forks must not hold the connections open."""
+    sockets = [connection.socket for connection in connections]
+
+    def close():
+        for sock in sockets:
+            sock.close()
+
+    os.register_at_fork(after_in_child=close)
+
+
+def load(options):
+    kserve_shape.install()
+    predictor = transformer = None
+    if options["predictor"]:
+        predictor = script.predictor(options["predictor"], options)
+    if options["transformer"]:
+        transformer = script.transformer(options["transformer"], options)
+    return chain.Chain(predictor, transformer, options)
+
+
+def facts(chain_of_script):
+    numpy = sys.modules.get("numpy")
+    part = chain_of_script.predictor or chain_of_script.transformer
+    return {
+        "pid": os.getpid(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "numpy": getattr(numpy, "__version__", ""),
+        "class": type(part.owner).__name__,
+        "async": "true" if chain_of_script.is_async else "false",
+    }
+
+
+def packed_texts(found):
+    parts = [struct.pack("<H", len(found))]
+    for key, value in found.items():
+        for text in (key.encode(), str(value).encode()):
+            parts += [struct.pack("<I", len(text)), text]
+    return b"".join(parts)
+
+
+def main(path):
+    try:
+        os.setsid()
+    except OSError:
+        pass
+    die_with_server()
+    prefer_for_oom_killer()
+    lifeline = Connection(path)
+    kind, body = wire.receive(lifeline.socket)
+    options = wire.Reader(body).texts()
+    connections = [Connection(path) for _ in range(int(options["connections"]))]
+    close_in_children([lifeline, *connections])
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        limit_memory(int(options["memory-limit"]))
+        chain_of_script = load(options)
+    except BaseException as e:
+        report(e)
+        text = reason_of(e).encode("utf-8", "replace")
+        lifeline.socket.sendall(wire.frame(wire.FAILED, struct.pack("<I", len(text)), text))
+        os._exit(1)
+    gc.collect()
+    gc.freeze()
+    lifeline.socket.sendall(wire.frame(wire.READY, packed_texts(facts(chain_of_script))))
+    watch(lifeline.socket)
+    try:
+        if chain_of_script.is_async:
+            loop.run_until_complete(serve_all(connections, chain_of_script, loop))
+        else:
+            for connection in connections[1:]:
+                threading.Thread(
+                    target=serve_thread, args=(connection, chain_of_script), daemon=True
+                ).start()
+            connections[0].serve(chain_of_script)
+    except OSError as e:
+        report(e)
+    os._exit(0)
+
+
+def serve_thread(connection, chain_of_script):
+    try:
+        connection.serve(chain_of_script)
+    except OSError as e:
+        report(e)
+    os._exit(0)
+
+
+async def serve_all(connections, chain_of_script, loop):
+    serving = [
+        asyncio.ensure_future(connection.serve_async(chain_of_script, loop))
+        for connection in connections
+    ]
+    await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+    for task in serving:
+        if task.done() and task.exception() is not None:
+            report(task.exception())

@@ -1,0 +1,357 @@
+package dev.millrace.backend.python;
+
+import static dev.millrace.backend.python.PythonFixture.rows;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.millrace.api.DataType;
+import dev.millrace.api.ErrorCode;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import dev.millrace.testing.TensorLeakExtension;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+
+@ExtendWith(TensorLeakExtension.class)
+class PredictorScriptTest {
+  @TempDir Path directory;
+
+  @BeforeAll
+  static void requirePython() {
+    PythonFixture.requirePython();
+  }
+
+  @Test
+  void rows_reachThePredictorAsAList() {
+    String script =
+        """
+        class Predictor:
+            def __init__(self):
+                self.calls = 0
+            def predict(self, anything):
+                return [sum(row) if isinstance(row, list) else row["a"] for row in anything]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("[1, 2, 3]", "{\"a\": \"é\"}")).containsExactly("6", "\"é\"");
+      assertThat(fixture.outputName("[1]")).isEqualTo("predictions[1]");
+      assertThat(fixture.model.metadata().platform()).isEqualTo("python");
+      assertThat(fixture.model.metadata().inputs()).isEmpty();
+      assertThat(fixture.model.metadata().properties())
+          .containsEntry("class", "Predictor")
+          .containsEntry("script", "predictor.py");
+    }
+  }
+
+  @Test
+  void theOlderClassName_does() {
+    String script =
+        """
+        class Predict(object):
+            def predict(self, id_value):
+                return id_value[0][0]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("[17]")).containsExactly("17");
+      assertThat(fixture.outputName("[17]")).isEqualTo("predictions[]");
+    }
+  }
+
+  @Test
+  void coroutines_areAwaited() {
+    String script =
+        """
+        import asyncio
+        class Predictor:
+            def __init__(self):
+                self.loop = asyncio.get_event_loop()
+            async def predict(self, inputs):
+                await asyncio.sleep(0)
+                assert asyncio.get_running_loop() is self.loop
+                return [row * 2 for row in inputs]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("1", "2")).containsExactly("2", "4");
+    }
+  }
+
+  @Test
+  void generators_areCollected() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, inputs):
+                for row in inputs:
+                    yield row + 1
+            async def classify(self, inputs):
+                for row in inputs:
+                    yield "class %d" % row
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("1", "2")).containsExactly("2", "3");
+      TensorMap asked = TensorMap.of("classify:instances", Tensor.copyOf(Shape.of(1), "5"));
+      try (TensorMap outputs = fixture.predict(asked)) {
+        assertThat(outputs.tensor(0).toStrings()).containsExactly("\"class 5\"");
+      }
+    }
+  }
+
+  @Test
+  void aVerbThatTheScriptLacks_isUnimplemented() {
+    try (PythonFixture fixture =
+            PythonFixture.of(directory, "class Predictor:\n  def predict(self, x): return x\n");
+        TensorMap asked = TensorMap.of("regress:inputs", Tensor.copyOf(Shape.of(1), "5"))) {
+      assertThatThrownBy(() -> fixture.predictor.predict(asked, List.of()))
+          .hasMessage("the script has no method regress")
+          .extracting(e -> ((InferenceException) e).code())
+          .isEqualTo(ErrorCode.UNIMPLEMENTED);
+    }
+  }
+
+  @Test
+  void everyName_isInjected() {
+    String script =
+        """
+        import os
+        class Predictor:
+            def __init__(self, async_logger, model, deployment, project, unused=3):
+                self.found = [model.name, model.version, deployment.name, unused]
+                async_logger.log("started")
+            def predict(self, inputs):
+                return self.found
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0")).containsExactly("\"scripted\"", "3", "\"scripted\"", "3");
+    }
+  }
+
+  @Test
+  void theEnvironment_saysWhatTheGuideSays() {
+    PythonFixture.write(directory, "settings.yml", "answer: 42");
+    String script =
+        """
+        import os
+        class Predictor:
+            def predict(self, inputs):
+                return [os.environ.get(name) for name in inputs]
+        """;
+    Map<String, Object> settings =
+        Map.of("config-file", "settings.yml", "environment", Map.of("MINE", "yes"));
+    try (PythonFixture fixture = PythonFixture.of(directory, script, 1, settings)) {
+      assertThat(
+              fixture.texts(
+                  "\"MODEL_FILES_PATH\"",
+                  "\"ARTIFACT_FILES_PATH\"",
+                  "\"CONFIG_FILE_PATH\"",
+                  "\"DEPLOYMENT_NAME\"",
+                  "\"MODEL_NAME\"",
+                  "\"MODEL_VERSION\"",
+                  "\"SCRIPT_PATH\"",
+                  "\"SCRIPT_NAME\"",
+                  "\"IS_PREDICTOR\"",
+                  "\"IS_TRANSFORMER\"",
+                  "\"MINE\""))
+          .containsExactly(
+              '"' + directory.toString() + '"',
+              '"' + directory.toString() + '"',
+              '"' + directory.resolve("settings.yml").toString() + '"',
+              "\"scripted\"",
+              "\"scripted\"",
+              "\"3\"",
+              '"' + directory.resolve("predictor.py").toString() + '"',
+              "\"predictor.py\"",
+              "\"true\"",
+              "null",
+              "\"yes\"");
+    }
+  }
+
+  @Test
+  void neighbours_canBeImported() {
+    PythonFixture.write(directory, "helper.py", "VALUE = 7\n");
+    String script =
+        "import helper\nclass Predictor:\n  def predict(self, x): return helper.VALUE\n";
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0")).containsExactly("7");
+    }
+  }
+
+  @Test
+  void aNotebook_isAScript() {
+    PythonFixture.write(
+        directory,
+        "predictor-mine.ipynb",
+        """
+        {"cells": [
+          {"cell_type": "markdown", "source": ["# A class"]},
+          {"cell_type": "code", "source": ["%matplotlib inline\\n", "!pip list\\n", "import math"]},
+          {"cell_type": "code", "source": ["%%bash\\n", "exit 1"]},
+          {"cell_type": "code",
+           "source": ["class Predictor:\\n", "    def predict(self, x):\\n", "        return math.sqrt(x[0])"]}
+        ], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}
+        """);
+    try (PythonFixture fixture = PythonFixture.load(directory, 1, Map.of())) {
+      assertThat(fixture.texts("16")).containsExactly("4.0");
+    }
+  }
+
+  @Test
+  void aPickledEstimator_needsNoScript() {
+    PythonFixture.write(
+        directory,
+        "make.py",
+        """
+        import pickle, sys
+        class Doubler: pass
+        with open(sys.argv[1], "wb") as file:
+            pickle.dump(complex(1, 2), file)
+        """);
+    PythonFixture.write(directory, "model.pkl", "not a pickle");
+    assertThatThrownBy(() -> PythonFixture.load(directory, 1, Map.of()))
+        .hasMessageContaining("UnpicklingError")
+        .extracting(e -> ((InferenceException) e).code())
+        .isEqualTo(ErrorCode.FAILED_PRECONDITION);
+  }
+
+  @Test
+  void tensors_reachThePredictorAsRows() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows):
+                return [[value * 2 for value in row] for row in rows]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script);
+        TensorMap outputs =
+            fixture.predict(TensorMap.of("x", Tensor.copyOf(Shape.of(2, 2), 1f, 2f, 3f, 4.5f)))) {
+      assertThat(outputs.name(0)).isEqualTo("predictions");
+      assertThat(outputs.tensor(0).toString()).isEqualTo("FP64[2,2]");
+      assertThat(outputs.tensor(0).toDoubles()).containsExactly(2, 4, 6, 9);
+    }
+  }
+
+  @Test
+  void severalTensors_reachThePredictorAsADictForEachRow() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows):
+                return ["%s is %d" % (row["name"], row["age"]) for row in rows]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script);
+        TensorMap outputs =
+            fixture.predict(
+                TensorMap.of(
+                    "name", Tensor.copyOf(Shape.of(2), "Ann", "Bo"),
+                    "age", Tensor.copyOf(Shape.of(2), 41L, 7L)))) {
+      assertThat(outputs.tensor(0).toStrings()).containsExactly("Ann is 41", "Bo is 7");
+    }
+  }
+
+  @Test
+  void declaredOutputs_haveTheirDatatypes() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows):
+                return {"label": [int(row[0]) for row in rows], "score": [[row[0], 1] for row in rows]}
+        """;
+    Map<String, Object> settings =
+        Map.of(
+            "inputs", List.of(Map.of("name", "x", "datatype", "FP32", "shape", List.of(-1, 1))),
+            "outputs",
+                List.of(
+                    Map.of("name", "score", "datatype", "FP32", "shape", List.of(-1, 2)),
+                    Map.of("name", "label", "datatype", "INT32", "shape", List.of(-1))));
+    try (PythonFixture fixture = PythonFixture.of(directory, script, 1, settings);
+        TensorMap outputs =
+            fixture.predict(TensorMap.of("x", Tensor.copyOf(Shape.of(2, 1), 3f, 4f)))) {
+      assertThat(outputs.names()).containsExactly("score", "label");
+      assertThat(outputs.tensor(0).toFloats()).containsExactly(3, 1, 4, 1);
+      assertThat(outputs.tensor(1).toInts()).containsExactly(3, 4);
+      assertThat(fixture.model.metadata().inputs()).hasSize(1);
+    }
+  }
+
+  @Test
+  void everyDatatype_comesAndGoes() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows):
+                return rows
+        """;
+    for (DataType type : DataType.values()) {
+      Map<String, Object> output =
+          Map.of("name", "y", "datatype", type.name(), "shape", List.of(-1));
+      Tensor tensor =
+          type == DataType.BYTES
+              ? Tensor.copyOf(Shape.of(2), "a", "")
+              : Tensor.copyOf(
+                  type,
+                  Shape.of(2),
+                  java.nio.ByteBuffer.wrap(
+                      one(type, (byte) (type == DataType.BOOL ? 1 : 60), 2 * type.byteSize())));
+      try (PythonFixture fixture =
+              PythonFixture.of(directory, script, 1, Map.of("outputs", List.of(output)));
+          TensorMap inputs = TensorMap.of("x", tensor);
+          TensorMap outputs = fixture.predictor.predict(inputs, List.of())) {
+        assertThat(outputs.tensor(0).dataType()).isEqualTo(type);
+        assertThat(outputs.tensor(0).data()).isEqualTo(inputs.tensor(0).data());
+      }
+    }
+  }
+
+  private static byte[] one(DataType type, byte value, int size) {
+    byte[] bytes = new byte[size];
+    for (int i = 0; i < size; i++) {
+      bytes[i] = type == DataType.BOOL ? 1 : value;
+    }
+    return bytes;
+  }
+
+  @Test
+  void requestedOutputs_areSelected() {
+    String script = "class Predictor:\n  def predict(self, rows): return rows\n";
+    try (PythonFixture fixture = PythonFixture.of(directory, script);
+        TensorMap inputs = rows("1")) {
+      try (TensorMap outputs = fixture.predictor.predict(inputs, List.of("predictions"))) {
+        assertThat(outputs.size()).isEqualTo(1);
+      }
+      assertThatThrownBy(() -> fixture.predictor.predict(inputs, List.of("scores")))
+          .hasMessage("the script gave no output 'scores'; it gave [predictions]");
+    }
+  }
+
+  @Test
+  void largeTensors_goThroughSharedMemory() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows):
+                return rows
+        """;
+    float[] values = new float[150_000];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = i;
+    }
+    Map<String, Object> settings =
+        Map.of(
+            "outputs", List.of(Map.of("name", "y", "datatype", "FP32", "shape", List.of(-1, -1))));
+    try (PythonFixture fixture = PythonFixture.of(directory, script, 1, settings)) {
+      for (int rows : new int[] {1, 100, 3}) {
+        try (TensorMap outputs =
+            fixture.predict(
+                TensorMap.of("x", Tensor.copyOf(Shape.of(rows, values.length / rows), values)))) {
+          assertThat(outputs.tensor(0).toFloats()).isEqualTo(values);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,151 @@
+package dev.millrace.server.triton;
+
+import dev.millrace.api.Device;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.TensorSpec;
+import dev.millrace.proto.inference.DataType;
+import dev.millrace.proto.inference.ModelConfig;
+import dev.millrace.proto.inference.ModelDynamicBatching;
+import dev.millrace.proto.inference.ModelInput;
+import dev.millrace.proto.inference.ModelInstanceGroup;
+import dev.millrace.proto.inference.ModelOutput;
+import dev.millrace.proto.inference.ModelParameter;
+import dev.millrace.proto.inference.ModelQueuePolicy;
+import dev.millrace.proto.inference.ModelTransactionPolicy;
+import dev.millrace.proto.inference.ModelVersionPolicy;
+import dev.millrace.runtime.LabelFile;
+import dev.millrace.runtime.ModelDescription;
+import dev.millrace.runtime.ModelOptions;
+import dev.millrace.runtime.VersionPolicy;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * How a model is set up, in the terms of Triton's model configuration. It is made from what is
+ * served, not read from a file: a {@code config.pbtxt} with this content would be served like this.
+ */
+public final class ConfigurationMessages {
+  private ConfigurationMessages() {}
+
+  /** The configuration of one version. */
+  public static ModelConfig of(ModelDescription model) {
+    ModelMetadata metadata = model.metadata();
+    ModelConfig.Builder config =
+        ModelConfig.newBuilder()
+            .setName(metadata.id().name())
+            .setPlatform(metadata.platform())
+            .setBackend(backend(metadata.platform()))
+            .setVersionPolicy(versionPolicy(model.options()))
+            .setMaxBatchSize(metadata.maxBatchSize())
+            .addInstanceGroup(instances(model))
+            .setModelTransactionPolicy(ModelTransactionPolicy.newBuilder().setDecoupled(false));
+    metadata.inputs().forEach(input -> config.addInput(input(input, metadata)));
+    metadata.outputs().forEach(output -> config.addOutput(output(output, model)));
+    metadata
+        .properties()
+        .forEach((key, value) ->
+            config.putParameters(key, ModelParameter.newBuilder().setStringValue(value).build()));
+    if (metadata.isBatchable()) {
+      config.setDynamicBatching(batching(model.options()));
+    }
+    return config.build();
+  }
+
+  /** Triton's platforms are a backend's name and a format, as in {@code onnxruntime_onnx}. */
+  private static String backend(String platform) {
+    int end = platform.indexOf('_');
+    return end < 0 ? platform : platform.substring(0, end);
+  }
+
+  private static ModelVersionPolicy versionPolicy(ModelOptions options) {
+    ModelVersionPolicy.Builder policy = ModelVersionPolicy.newBuilder();
+    switch (options.versionPolicy().orElse(new VersionPolicy.Latest(1))) {
+      case VersionPolicy.All() -> policy.setAll(ModelVersionPolicy.All.getDefaultInstance());
+      case VersionPolicy.Latest(int count) ->
+          policy.setLatest(ModelVersionPolicy.Latest.newBuilder().setNumVersions(count));
+      case VersionPolicy.Specific(List<String> versions) ->
+          policy.setSpecific(
+              ModelVersionPolicy.Specific.newBuilder()
+                  .addAllVersions(versions.stream().map(Long::valueOf).toList()));
+    }
+    return policy.build();
+  }
+
+  private static ModelInstanceGroup instances(ModelDescription model) {
+    ModelInstanceGroup.Builder group =
+        ModelInstanceGroup.newBuilder()
+            .setName(model.metadata().id().name())
+            .setCount(model.instances());
+    Device device = model.device();
+    switch (device.kind()) {
+      case CPU -> group.setKind(ModelInstanceGroup.Kind.KIND_CPU);
+      case GPU -> group.setKind(ModelInstanceGroup.Kind.KIND_GPU).addGpus(device.index());
+    }
+    return group.build();
+  }
+
+  private static ModelInput input(TensorSpec input, ModelMetadata metadata) {
+    return ModelInput.newBuilder()
+        .setName(input.name())
+        .setDataType(type(input.dataType()))
+        .addAllDims(dims(input, metadata))
+        .setOptional(input.optional())
+        .build();
+  }
+
+  private static ModelOutput output(TensorSpec output, ModelDescription model) {
+    LabelFile labels = model.labels().get(output.name());
+    return ModelOutput.newBuilder()
+        .setName(output.name())
+        .setDataType(type(output.dataType()))
+        .addAllDims(dims(output, model.metadata()))
+        .setLabelFilename(labels == null ? "" : labels.name())
+        .build();
+  }
+
+  /** The shape, without the batch dimension if the model has one. */
+  private static List<Long> dims(TensorSpec spec, ModelMetadata metadata) {
+    List<Long> dims = new ArrayList<>();
+    for (int i = metadata.isBatchable() ? 1 : 0; i < spec.shape().rank(); i++) {
+      dims.add(spec.shape().dim(i));
+    }
+    return dims;
+  }
+
+  private static DataType type(dev.millrace.api.DataType type) {
+    return switch (type) {
+      case BOOL -> DataType.TYPE_BOOL;
+      case UINT8 -> DataType.TYPE_UINT8;
+      case UINT16 -> DataType.TYPE_UINT16;
+      case UINT32 -> DataType.TYPE_UINT32;
+      case UINT64 -> DataType.TYPE_UINT64;
+      case INT8 -> DataType.TYPE_INT8;
+      case INT16 -> DataType.TYPE_INT16;
+      case INT32 -> DataType.TYPE_INT32;
+      case INT64 -> DataType.TYPE_INT64;
+      case FP16 -> DataType.TYPE_FP16;
+      case BF16 -> DataType.TYPE_BF16;
+      case FP32 -> DataType.TYPE_FP32;
+      case FP64 -> DataType.TYPE_FP64;
+      case BYTES -> DataType.TYPE_STRING;
+    };
+  }
+
+  private static ModelDynamicBatching batching(ModelOptions options) {
+    ModelDynamicBatching.Builder batching = ModelDynamicBatching.newBuilder();
+    options
+        .batching()
+        .maxQueueDelay()
+        .ifPresent(delay -> batching.setMaxQueueDelayMicroseconds(micros(delay)));
+    options.batching().batchSizes().ifPresent(batching::addAllPreferredBatchSize);
+    ModelQueuePolicy.Builder queue = ModelQueuePolicy.newBuilder().setAllowTimeoutOverride(true);
+    options.queueLimit().ifPresent(queue::setMaxQueueSize);
+    options.timeout().ifPresent(time -> queue.setDefaultTimeoutMicroseconds(micros(time)));
+    return batching.setDefaultQueuePolicy(queue).build();
+  }
+
+  private static long micros(Duration time) {
+    return time.toNanos() / 1000;
+  }
+}

@@ -1,0 +1,389 @@
+package dev.millrace.server;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.protobuf.ByteString;
+import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
+import dev.millrace.proto.inference.InferTensorContents;
+import dev.millrace.proto.inference.ModelInferRequest;
+import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
+import dev.millrace.proto.inference.ModelInferResponse;
+import dev.millrace.runtime.Backends;
+import dev.millrace.server.RestClient.Answer;
+import dev.millrace.server.http.NettyLeakExtension;
+import dev.millrace.testing.OnnxModels;
+import dev.millrace.testing.TensorLeakExtension;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Scripts as data scientists write them for Hopsworks and KServe, over every protocol. */
+@ExtendWith({TensorLeakExtension.class, NettyLeakExtension.class})
+@Timeout(value = 3, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class PythonServingTest {
+  private static final String SYNC =
+      """
+      import os
+
+      class Predictor:
+          def __init__(self, project, deployment, model, async_logger):
+              self.weights = open(os.path.join(os.environ["MODEL_FILES_PATH"], "weights.txt"))
+              self.weights = [float(word) for word in self.weights.read().split()]
+
+          def predict(self, inputs):
+              return [sum(w * x for w, x in zip(self.weights, row)) for row in inputs]
+      """;
+
+  private static final String ASYNC =
+      SYNC.replace("    def predict", "    async def predict")
+              .replace("import os", "import asyncio, os")
+          + "\n    async def extra(self):\n        await asyncio.sleep(0)\n";
+
+  private static final String KSERVE =
+      """
+      from kserve import Model, ModelServer, InferRequest, InferOutput, InferResponse
+
+      class Weighted(Model):
+          def __init__(self, name: str):
+              super().__init__(name)
+              self.name = name
+              self.load()
+
+          def load(self):
+              self.ready = True
+
+          def preprocess(self, payload, headers=None):
+              return payload
+
+          def predict(self, payload, headers=None):
+              if isinstance(payload, InferRequest):
+                  found = payload.inputs[0]
+                  width = found.shape[1]
+                  rows = [found.data[i:i + width] for i in range(0, len(found.data), width)]
+                  sums = [1 * row[0] + 2 * row[1] for row in rows]
+                  output = InferOutput("output-0", [len(sums)], "FP64", sums)
+                  return InferResponse(payload.id, self.name, [output])
+              return {"predictions": [1 * row[0] + 2 * row[1] for row in payload["instances"]]}
+
+      if __name__ == "__main__":
+          ModelServer().start([Weighted("weighted")])
+      """;
+
+  @TempDir Path directory;
+
+  @BeforeAll
+  static void requirePython() throws InterruptedException {
+    boolean present;
+    try {
+      present = new ProcessBuilder("python3", "-c", "pass").start().waitFor() == 0;
+    } catch (IOException e) {
+      present = false;
+    }
+    if (!present) {
+      System.err.println("not run: no python3 is on the PATH");
+    }
+    Assumptions.assumeTrue(present, "no python3 is on the PATH");
+  }
+
+  private void write(String name, String text) throws IOException {
+    Files.writeString(directory.resolve(name), text);
+  }
+
+  private MillraceServer serve() throws IOException {
+    return MillraceServer.start(ServerConfig.of(directory).onFreePorts(), Backends.onClassPath());
+  }
+
+  private Answer predict(MillraceServer server, String body) throws IOException {
+    String name = String.valueOf(directory.getFileName());
+    return RestClient.post(server.port(), "/v1/models/" + name + ":predict", body);
+  }
+
+  private Answer infer(MillraceServer server, String body) throws IOException {
+    String name = String.valueOf(directory.getFileName());
+    return RestClient.post(server.port(), "/v2/models/" + name + "/infer", body);
+  }
+
+  private ModelInferResponse grpc(MillraceServer server, InferInputTensor input) {
+    ManagedChannel channel =
+        NettyChannelBuilder.forAddress("localhost", server.port()).usePlaintext().build();
+    try {
+      return GRPCInferenceServiceGrpc.newBlockingStub(channel)
+          .modelInfer(
+              ModelInferRequest.newBuilder()
+                  .setModelName(String.valueOf(directory.getFileName()))
+                  .addInputs(input)
+                  .build());
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  private static InferInputTensor floats(float... values) {
+    InferTensorContents.Builder contents = InferTensorContents.newBuilder();
+    for (float value : values) {
+      contents.addFp32Contents(value);
+    }
+    return InferInputTensor.newBuilder()
+        .setName("x")
+        .setDatatype("FP32")
+        .addShape(values.length / 2)
+        .addShape(2)
+        .setContents(contents)
+        .build();
+  }
+
+  private static InferInputTensor texts(String... rows) {
+    InferTensorContents.Builder contents = InferTensorContents.newBuilder();
+    for (String row : rows) {
+      contents.addBytesContents(ByteString.copyFrom(row, UTF_8));
+    }
+    return InferInputTensor.newBuilder()
+        .setName("instances")
+        .setDatatype("BYTES")
+        .addShape(rows.length)
+        .setContents(contents)
+        .build();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {SYNC, "async", "kserve"})
+  void onePredictor_servesEveryProtocol(String which) throws IOException {
+    write("predictor.py", which.equals("async") ? ASYNC : which.equals("kserve") ? KSERVE : which);
+    write("weights.txt", "1 2");
+    try (MillraceServer server = serve()) {
+      Answer v1 = predict(server, "{\"instances\": [[3, 4], [5, 6.5]]}");
+      assertThat(v1.status()).as(v1.body()).isEqualTo(200);
+      assertThat(v1.body())
+          .isEqualTo(
+              which.equals("kserve")
+                  ? "{\"predictions\":[11,18.0]}"
+                  : "{\"predictions\":[11.0,18.0]}");
+
+      Answer v2 =
+          infer(
+              server,
+              "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[2,2],\"data\":[3,4,5,6.5]}]}");
+      assertThat(v2.status()).as(v2.body()).isEqualTo(200);
+      assertThat(v2.body())
+          .contains("\"datatype\":\"FP64\"", "\"shape\":[2]", "\"data\":[11.0,18.0]");
+
+      ModelInferResponse grpc = grpc(server, floats(3, 4, 5, 6.5f));
+      assertThat(grpc.getOutputs(0).getContents().getFp64ContentsList())
+          .containsExactly(11.0, 18.0);
+      ModelInferResponse rows = grpc(server, texts("[3, 4]"));
+      assertThat(rows.getOutputs(0).getName()).isEqualTo("predictions");
+      assertThat(rows.getOutputs(0).getContents().getBytesContents(0).toStringUtf8())
+          .startsWith("11");
+    }
+  }
+
+  private static final String PREDICT =
+      """
+      class Predict(object):
+          def predict(self, inputs):
+              features = inputs[0][0] if isinstance(inputs[0], list) else inputs[0]
+              return {"scores": [features["customer"] * 2, 1], "ids": ["a", "b"]}
+      """;
+
+  private static final String RAW_TRANSFORMER =
+      """
+      class Transformer(object):
+          def preprocess(self, inputs):
+              inputs = inputs["instances"][0] if "instances" in inputs else inputs["inputs"][0]
+              return {"inputs": [{"customer": inputs["id"]}]}
+
+          def postprocess(self, outputs):
+              scores = outputs["predictions"]["scores"]
+              return {"ranking": sorted(scores)}
+      """;
+
+  private static final String UNWRAPPED_TRANSFORMER =
+      """
+      class Transformer(object):
+          async def preprocess(self, inputs):
+              inputs = inputs["instances"] if "instances" in inputs else inputs
+              return {"instances": [{"customer": inputs[0]["id"]}]}
+
+          def postprocess(self, outputs):
+              return {"ranking": sorted(outputs["scores"])}
+      """;
+
+  @Test
+  void aTransformerOfTheOlderGeneration_makesTheBody() throws IOException {
+    write("predictor-mine.py", PREDICT);
+    write("transformer-mine.py", RAW_TRANSFORMER);
+    write("model.yaml", "python:\n  envelope: raw\n");
+    try (MillraceServer server = serve()) {
+      Answer v1 = predict(server, "{\"instances\": [{\"id\": 7}]}");
+      assertThat(v1.body()).isEqualTo("{\"ranking\":[1,14]}");
+      assertThat(predict(server, "{\"inputs\": [{\"id\": 7}]}").body())
+          .isEqualTo("{\"ranking\":[1,14]}");
+      ModelInferResponse grpc = grpc(server, texts("{\"id\": 7}"));
+      assertThat(grpc.getOutputs(0).getName()).isEqualTo("response");
+      assertThat(grpc.getOutputs(0).getContents().getBytesContents(0).toStringUtf8())
+          .isEqualTo("{\"ranking\":[1,14]}");
+      assertThat(
+              infer(
+                      server,
+                      "{\"inputs\":[{\"name\":\"id\",\"datatype\":\"INT64\",\"shape\":[1],\"data\":[7]},"
+                          + "{\"name\":\"day\",\"datatype\":\"INT64\",\"shape\":[1],\"data\":[1]}]}")
+                  .body())
+          .contains("{\\\"ranking\\\":[1,14]}");
+    }
+  }
+
+  @Test
+  void aTransformerOfTheNewerGeneration_makesThePredictions() throws IOException {
+    write("predictor-mine.py", PREDICT);
+    write("transformer-mine.py", UNWRAPPED_TRANSFORMER);
+    try (MillraceServer server = serve()) {
+      Answer v1 = predict(server, "{\"instances\": [{\"id\": 7}], \"top\": 3}");
+      assertThat(v1.body()).isEqualTo("{\"predictions\":{\"ranking\":[1,14]}}");
+      assertThat(predict(server, "{\"instances\": [{\"id\": 7}]}").body())
+          .isEqualTo("{\"predictions\":{\"ranking\":[1,14]}}");
+      ModelInferResponse grpc = grpc(server, texts("{\"id\": 7}"));
+      assertThat(grpc.getOutputs(0).getContents().getBytesContents(0).toStringUtf8())
+          .isEqualTo("{\"ranking\":[1,14]}");
+    }
+  }
+
+  @Test
+  void theFlaskServersPaths_areThere() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predict:
+            def predict(self, inputs): return inputs[0]
+            def classify(self, inputs): return ["class", inputs[0]]
+            def regress(self, inputs): return {"value": inputs[0]}
+        """);
+    try (MillraceServer server = serve()) {
+      assertThat(RestClient.post(server.port(), "/predict", "{\"inputs\":[5]}").body())
+          .isEqualTo("{\"predictions\":5}");
+      assertThat(RestClient.post(server.port(), "/classify", "{\"instances\":[5]}").body())
+          .isEqualTo("{\"predictions\":[\"class\",5]}");
+      assertThat(RestClient.post(server.port(), "/regress", "{\"inputs\":[5]}").body())
+          .isEqualTo("{\"predictions\":{\"value\":5}}");
+      assertThat(RestClient.post(server.port(), "/predict", "{\"other\":[5]}").status())
+          .isEqualTo(400);
+    }
+  }
+
+  @Test
+  void aScript_winsOverAModelOfAnotherEngineBesideIt() throws IOException {
+    write("predictor.py", "class Predictor:\n  def predict(self, x): return x\n");
+    Files.write(directory.resolve("model.onnx"), OnnxModels.lookup());
+    write("tokenizer.pkl", "");
+    try (MillraceServer server = serve()) {
+      assertThat(predict(server, "{\"instances\":[1]}").body()).isEqualTo("{\"predictions\":[1]}");
+    }
+    Files.delete(directory.resolve("predictor.py"));
+    try (MillraceServer server = serve()) {
+      String name = String.valueOf(directory.getFileName());
+      assertThat(RestClient.get(server.port(), "/v2/models/" + name).body()).contains("onnx");
+    }
+  }
+
+  @Test
+  void errors_haveTheirStatusAndNoStack() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Missing(Exception):
+            status_code = 404
+        class Predictor:
+            def predict(self, inputs):
+                if inputs[0] == 404: raise Missing("no such customer")
+                if inputs[0] == "nan": return [float("nan"), 1]
+                raise ValueError("a bad thing")
+        """);
+    try (MillraceServer server = serve()) {
+      Answer failed = predict(server, "{\"instances\":[1]}");
+      assertThat(failed.status()).isEqualTo(500);
+      assertThat(failed.body()).isEqualTo("{\"error\":\"ValueError: a bad thing\"}");
+      Answer missing = predict(server, "{\"instances\":[404]}");
+      assertThat(missing.status()).isEqualTo(404);
+      assertThat(missing.body()).isEqualTo("{\"error\":\"no such customer\"}");
+      assertThat(predict(server, "{\"instances\":[\"nan\"]}").body())
+          .isEqualTo("{\"predictions\":[NaN,1]}");
+      assertThatThrownBy(() -> grpc(server, texts("404")))
+          .isInstanceOfSatisfying(
+              StatusRuntimeException.class,
+              e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND));
+    }
+  }
+
+  @Test
+  void batchedRows_failAlone() throws Exception {
+    write(
+        "predictor.py",
+        """
+        import time
+        class Predictor:
+            def predict(self, inputs):
+                time.sleep(0.02)
+                if "bad" in inputs: raise ValueError("a bad row")
+                return [[row, len(inputs)] for row in inputs]
+        """);
+    write("model.yaml", "max-batch-size: 16\ninstances: 1\n");
+    try (MillraceServer server = serve()) {
+      List<Callable<Answer>> calls = new ArrayList<>();
+      for (int i = 0; i < 24; i++) {
+        String row = i == 13 ? "\"bad\"" : Integer.toString(i);
+        calls.add(() -> predict(server, "{\"instances\":[" + row + "]}"));
+      }
+      int merged = 0;
+      try (var threads = Executors.newFixedThreadPool(24)) {
+        List<Future<Answer>> answers = threads.invokeAll(calls);
+        for (int i = 0; i < answers.size(); i++) {
+          Answer answer = answers.get(i).get();
+          if (i == 13) {
+            assertThat(answer.status()).isEqualTo(500);
+            assertThat(answer.body()).contains("a bad row");
+          } else {
+            assertThat(answer.body()).startsWith("{\"predictions\":[[" + i + ",");
+            merged += answer.body().endsWith(",1]]}") ? 0 : 1;
+          }
+        }
+      }
+      assertThat(merged).isPositive();
+    }
+  }
+
+  @Test
+  void aScriptThatDoesNotLoad_saysWhyAndLeavesTheOthersAlone() throws IOException {
+    Files.createDirectories(directory.resolve("good"));
+    Files.createDirectories(directory.resolve("bad"));
+    write("good/predictor.py", "class Predictor:\n  def predict(self, x): return x\n");
+    write("bad/predictor.py", "import nothing_of_this_name\n");
+    try (MillraceServer server = serve()) {
+      assertThat(RestClient.get(server.port(), "/v2/health/ready").status()).isEqualTo(503);
+      assertThat(
+              RestClient.post(server.port(), "/v1/models/good:predict", "{\"instances\":[1]}")
+                  .body())
+          .isEqualTo("{\"predictions\":[1]}");
+      assertThat(RestClient.post(server.port(), "/v2/repository/index", "{}").body())
+          .contains("No module named 'nothing_of_this_name'");
+    }
+  }
+}
