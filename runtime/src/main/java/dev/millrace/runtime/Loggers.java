@@ -34,7 +34,7 @@ public final class Loggers {
 
   /**
    * The loggers of a layout: the one in its {@code logger} directory, and those in the
-   * sub-directories of {@code extensions}. Each directory of jars has a class loader of its own.
+   * {@code extensions}. Each jar there, and each directory of jars, has a class loader of its own.
    *
    * @throws InferenceException FAILED_PRECONDITION if a plug-in does not load
    */
@@ -48,7 +48,8 @@ public final class Loggers {
 
   private static List<LoggerProvider> inPlugin(Path plugin) {
     List<LoggerProvider> providers = new ArrayList<>();
-    List<Path> jars = children(plugin, "*.jar");
+    List<Path> jars =
+        plugin.toString().endsWith(".jar") ? List.of(plugin) : children(plugin, "*.jar");
     if (jars.isEmpty()) {
       return providers;
     }
