@@ -33,8 +33,8 @@ public final class Loggers {
   }
 
   /**
-   * The loggers of a layout: the one in its {@code logger} directory, and those in the
-   * {@code extensions}. Each jar there, and each directory of jars, has a class loader of its own.
+   * The loggers of a layout: the one in its {@code logger} directory, and those in {@code
+   * extensions}. Each jar there, and each directory of jars, has a class loader of its own.
    *
    * @throws InferenceException FAILED_PRECONDITION if a plug-in does not load
    */
