@@ -156,7 +156,7 @@ final class Inference extends CompletableFuture<InferenceResponse>
       fail(e);
       return;
     }
-    pipeline.logPredictions(id, ordered, null);
+    pipeline.logPredictions(id, request.parameters(), ordered, null);
     InferenceResponse response =
         new InferenceResponse(id, pipeline.id(), ordered, Parameters.empty());
     if (pipeline.steps().isEmpty()) {
@@ -169,7 +169,9 @@ final class Inference extends CompletableFuture<InferenceResponse>
   /** The predictor's side failed. */
   private void fail(Throwable failure) {
     InferenceException error = InferenceException.of(failure);
-    pipeline.logPredictions(id, TensorMap.empty(), error.code());
+    InferenceRequest request = prepared;
+    pipeline.logPredictions(
+        id, request == null ? Parameters.empty() : request.parameters(), TensorMap.empty(), error);
     completeExceptionally(error);
   }
 

@@ -1,6 +1,5 @@
 package dev.millrace.runtime;
 
-import dev.millrace.api.BufferPool;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Settings;
 import io.micrometer.core.instrument.Counter;
@@ -37,9 +36,6 @@ final class Meters {
 
   Meters(MeterRegistry registry) {
     this.registry = registry;
-    BufferPool pool = BufferPool.shared();
-    gauge(Metric.TENSOR_MEMORY_USED, pool, BufferPool::usedBytes);
-    gauge(Metric.TENSOR_MEMORY_RETAINED, pool, BufferPool::retainedBytes);
   }
 
   MeterRegistry registry() {

@@ -203,6 +203,56 @@ public enum Metric {
       Type.GAUGE,
       "bytes",
       "Pooled memory outside the heap kept for tensors to come."),
+  LOGGER_ACCEPTED(
+      "millrace.logger.accepted",
+      Type.COUNTER,
+      "",
+      "Records, two for each inference, that the inference logger took over.",
+      "model"),
+  LOGGER_SENT(
+      "millrace.logger.sent",
+      Type.COUNTER,
+      "",
+      "Messages that the inference logger handed to its sink; again, if sent again.",
+      "model"),
+  LOGGER_ACKNOWLEDGED(
+      "millrace.logger.acknowledged",
+      Type.COUNTER,
+      "",
+      "Messages that the inference logger's sink has for good.",
+      "model"),
+  LOGGER_DROPPED(
+      "millrace.logger.dropped",
+      Type.COUNTER,
+      "",
+      "Records or messages of the inference logger that are lost, by reason: buffer_full and"
+          + " spool_full, there was no room in memory or on the disk; spool_corrupt, what was read"
+          + " back is not what was written; unencodable; unpaired, the other side of the inference did"
+          + " not come; too_large for the sink; refused by the sink; not_sent in time; closed, the"
+          + " process ended first.",
+      "model",
+      "reason"),
+  LOGGER_SEND_DURATION(
+      "millrace.logger.send.duration",
+      Type.TIMER,
+      "seconds",
+      "From a message being handed to the inference logger's sink to its acknowledgement.",
+      "model"),
+  LOGGER_BUFFERED(
+      "millrace.logger.buffered",
+      Type.GAUGE,
+      "bytes",
+      "Memory of the records and messages that the inference logger holds."),
+  LOGGER_SPOOLED(
+      "millrace.logger.spooled",
+      Type.GAUGE,
+      "bytes",
+      "Messages of the inference logger that are on the disk and not acknowledged."),
+  LOGGER_LAG(
+      "millrace.logger.lag",
+      Type.GAUGE,
+      "seconds",
+      "Age of the oldest record that the inference logger's sink does not have."),
   KSERVE_PREPROCESS(
       "request.preprocess",
       Type.TIMER,

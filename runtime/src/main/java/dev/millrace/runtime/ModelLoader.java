@@ -4,18 +4,25 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
 import dev.millrace.batcher.DeviceArbiter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Turns a {@link LoadPlan} into a {@link LoadedModel}. Thread-safe. */
 final class ModelLoader {
+  private static final Logger LOG = LoggerFactory.getLogger(ModelLoader.class);
+
   private final Steps steps;
   private final Meters meters;
   private final Ticker ticker;
@@ -102,6 +109,7 @@ final class ModelLoader {
             Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)),
             options.batching().sizesUpTo(maxBatchSize),
             maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
+    List<InferenceLogger> loggers = loggers(id, options);
     List<Predictor> predictors = ready.instances().predictors();
     Placement placement = ready.instances().placement();
     ModelMeters modelMeters = meters.acquire(id);
@@ -131,7 +139,7 @@ final class ModelLoader {
     }
     Pipeline pipeline =
         new Pipeline(
-            outer, metadata, options.timeout(), chain, steps, batcher, modelMeters, ticker);
+            outer, metadata, options.timeout(), chain, steps, loggers, batcher, modelMeters, ticker);
     return new LoadedModel(
         outer,
         options,
@@ -144,6 +152,21 @@ final class ModelLoader {
         pipeline,
         () -> meters.release(id),
         ticker.nanos() - startNanos);
+  }
+
+  /** What takes note of this model's inferences, by its section of the configuration. */
+  private List<InferenceLogger> loggers(ModelId id, ModelOptions options) {
+    if (steps.loggers().isEmpty() && !options.logger().isEmpty()) {
+      LOG.warn("{}: section 'logger' is ignored, as the server has no inference logger", id);
+    }
+    List<InferenceLogger> loggers = new ArrayList<>();
+    for (InferenceLogger logger : steps.loggers()) {
+      Settings section =
+          Settings.of("configuration of " + id, Map.of("logger", options.logger()))
+              .section("logger");
+      loggers.add(logger.forModel(id, section));
+    }
+    return List.copyOf(loggers);
   }
 
   /** What the model declares, with what the configuration says about it and what was found out. */

@@ -2,6 +2,9 @@ package dev.millrace.runtime;
 
 import dev.millrace.api.Settings;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -29,6 +32,8 @@ import java.util.Optional;
  * @param calibrationTime {@code calibration-time}: how long the model may be measured before it
  *     serves, zero not to; default: 2 s
  * @param batching how requests are put together
+ * @param logger {@code logger}: the section of the inference logger, which reads it; default: what
+ *     the logger does by default
  */
 public record ModelOptions(
     Optional<String> backend,
@@ -43,12 +48,17 @@ public record ModelOptions(
     Optional<Boolean> warmUp,
     Optional<Duration> timeout,
     Optional<Duration> calibrationTime,
-    BatchingOptions batching) {
+    BatchingOptions batching,
+    Map<String, Object> logger) {
 
   static final int DEFAULT_MAX_BATCH_SIZE = 64;
   static final int DEFAULT_QUEUE_LIMIT = 4096;
   static final long DEFAULT_QUEUE_BYTES = 512L << 20;
   static final Duration DEFAULT_CALIBRATION_TIME = Duration.ofSeconds(2);
+
+  public ModelOptions {
+    logger = Collections.unmodifiableMap(new LinkedHashMap<>(logger));
+  }
 
   private static final ModelOptions NONE = read(Settings.empty("no options"));
 
@@ -76,7 +86,18 @@ public record ModelOptions(
         settings.bool("warm-up"),
         settings.duration("timeout"),
         settings.duration("calibration-time"),
-        BatchingOptions.read(settings));
+        BatchingOptions.read(settings),
+        logger(settings));
+  }
+
+  /** The section as it is: the logger knows its keys. */
+  private static Map<String, Object> logger(Settings settings) {
+    Settings section = settings.section("logger");
+    Map<String, Object> values = new LinkedHashMap<>();
+    for (String key : section.keys()) {
+      section.value(key).ifPresent(value -> values.put(key, value));
+    }
+    return values;
   }
 
   private static DeviceChoice device(Settings settings, String text) {
@@ -86,6 +107,8 @@ public record ModelOptions(
 
   /** These options, and where they say nothing, {@code lower}. */
   public ModelOptions over(ModelOptions lower) {
+    Map<String, Object> section = new LinkedHashMap<>(lower.logger);
+    section.putAll(logger);
     return new ModelOptions(
         backend.or(lower::backend),
         versionPolicy.or(lower::versionPolicy),
@@ -99,6 +122,7 @@ public record ModelOptions(
         warmUp.or(lower::warmUp),
         timeout.or(lower::timeout),
         calibrationTime.or(lower::calibrationTime),
-        batching.over(lower.batching));
+        batching.over(lower.batching),
+        section);
   }
 }

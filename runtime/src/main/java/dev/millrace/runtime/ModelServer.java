@@ -1,5 +1,6 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.BufferPool;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
@@ -8,6 +9,7 @@ import dev.millrace.api.spi.Backend;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.Transformer;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -22,6 +24,9 @@ import org.slf4j.LoggerFactory;
  */
 public final class ModelServer implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ModelServer.class);
+
+  /** What is left for the loggers to send what they hold, if the requests took all the time. */
+  private static final Duration LEAST_FLUSH = Duration.ofSeconds(1);
 
   private final RuntimeConfig config;
   private final Steps steps;
@@ -58,6 +63,9 @@ public final class ModelServer implements AutoCloseable {
                 ticker),
             meters,
             ticker);
+    BufferPool pool = BufferPool.shared();
+    meters.gauge(Metric.TENSOR_MEMORY_USED, pool, BufferPool::usedBytes);
+    meters.gauge(Metric.TENSOR_MEMORY_RETAINED, pool, BufferPool::retainedBytes);
     meters.gauge(Metric.REQUESTS_IN_FLIGHT, admission, Admission::requests);
     meters.gauge(Metric.MEMORY_IN_FLIGHT, admission, Admission::bytes);
   }
@@ -111,7 +119,8 @@ public final class ModelServer implements AutoCloseable {
   }
 
   /**
-   * As above, for a request that came with headers, which the model's transformers shall see.
+   * As above, for a request that came with headers, which the model's transformers
+   * and loggers shall see.
    *
    * @param headers read before this returns, if at all
    */
@@ -140,8 +149,14 @@ public final class ModelServer implements AutoCloseable {
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
     Inference inference = new Inference(model, admission, bytes, id, start);
-    inference.start(model.pipeline().steps().isEmpty() ? request : headers.addTo(request));
+    boolean wanted = !model.pipeline().steps().isEmpty() || model.pipeline().isLogged();
+    inference.start(wanted ? headers.addTo(request) : request);
     return inference;
+  }
+
+  /** What takes note of inferences; they stay the server's. */
+  public List<InferenceLogger> loggers() {
+    return steps.loggers();
   }
 
   /** Whether the process is able to answer at all; does not depend on any model. */
@@ -179,7 +194,8 @@ public final class ModelServer implements AutoCloseable {
 
   /**
    * Refuses new requests, finishes the accepted ones, then unloads all models; blocks, on each of
-   * the two at most for the configured drain time-out. A second call does nothing.
+   * the two at most for the configured drain time-out. What is left of it the loggers have to send
+   * what they hold. A second call does nothing.
    */
   @Override
   public void close() {
@@ -187,6 +203,7 @@ public final class ModelServer implements AutoCloseable {
     if (!isClosed.compareAndSet(false, true)) {
       return;
     }
+    long end = System.nanoTime() + config.drainTimeout().toNanos();
     admission.close();
     try {
       if (!admission.awaitDrained(config.drainTimeout())) {
@@ -199,6 +216,6 @@ public final class ModelServer implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     registry.close(config.drainTimeout());
-    steps.close();
+    steps.close(Duration.ofNanos(Math.max(LEAST_FLUSH.toNanos(), end - System.nanoTime())));
   }
 }

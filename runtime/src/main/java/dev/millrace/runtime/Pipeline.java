@@ -6,6 +6,7 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
@@ -35,6 +36,7 @@ final class Pipeline {
   private final ModelId id;
   private final List<ChainStep> steps;
   private final Steps around;
+  private final List<InferenceLogger> loggers;
   private final RequestValidator outerValidator;
   private final RequestValidator validator;
   private final boolean outputsChange;
@@ -53,12 +55,14 @@ final class Pipeline {
       Optional<Duration> defaultTimeout,
       Chain chain,
       Steps around,
+      List<InferenceLogger> loggers,
       Batcher batcher,
       ModelMeters meters,
       Ticker ticker) {
     this.id = model.id();
     this.steps = chain.measured(meters, ticker);
     this.around = around;
+    this.loggers = loggers;
     this.outerValidator = new RequestValidator(outer);
     this.validator = new RequestValidator(model);
     this.outputsChange = !outer.outputs().equals(model.outputs());
@@ -74,6 +78,11 @@ final class Pipeline {
 
   List<ChainStep> steps() {
     return steps;
+  }
+
+  /** Whether anything takes note of inferences. */
+  boolean isLogged() {
+    return !loggers.isEmpty();
   }
 
   ModelMeters meters() {
@@ -130,16 +139,19 @@ final class Pipeline {
 
   /** Takes the inputs over, unless it throws an InferenceException. */
   Reply predict(String requestId, InferenceRequest request) {
-    validate(request);
-    log(Side.MODEL_INPUTS, requestId, request.inputs(), null);
+    for (int i = 0; i < loggers.size(); i++) {
+      loggers.get(i).admit();
+    }
+    log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
     try {
+      validate(request);
       return batcher.submit(
           request.inputs(),
           request.requestedOutputs(),
           request.deadline(),
           RequestValidator.priority(request));
     } catch (InferenceException e) {
-      log(Side.PREDICTIONS, requestId, TensorMap.empty(), e.code());
+      log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;
     }
   }
@@ -156,20 +168,36 @@ final class Pipeline {
     }
   }
 
-  /** Tells the loggers what came out; {@code outputs} stay the caller's. */
-  void logPredictions(String requestId, TensorMap outputs, @Nullable ErrorCode error) {
-    log(Side.PREDICTIONS, requestId, outputs, error);
+  /**
+   * Tells the loggers what came out; {@code outputs} stay the caller's.
+   *
+   * @param parameters the request's
+   */
+  void logPredictions(
+      String requestId,
+      Parameters parameters,
+      TensorMap outputs,
+      @Nullable InferenceException error) {
+    log(Side.PREDICTIONS, requestId, parameters, outputs, error);
   }
 
-  private void log(Side side, String requestId, TensorMap tensors, @Nullable ErrorCode error) {
-    List<InferenceLogger> loggers = around.loggers();
-    if (loggers.isEmpty()) {
-      return;
-    }
-    InferenceRecord entry = new InferenceRecord(side, requestId, id, Instant.now(), tensors, error);
-    for (InferenceLogger logger : loggers) {
+  private void log(
+      Side side,
+      String requestId,
+      Parameters parameters,
+      TensorMap tensors,
+      @Nullable InferenceException error) {
+    InferenceRecord entry = null;
+    for (int i = 0; i < loggers.size(); i++) {
+      InferenceLogger logger = loggers.get(i);
       try {
-        logger.log(entry);
+        if (logger.wants(side, requestId, parameters)) {
+          if (entry == null) {
+            entry =
+                new InferenceRecord(side, requestId, id, Instant.now(), parameters, tensors, error);
+          }
+          logger.log(entry);
+        }
       } catch (RuntimeException e) {
         LOG.error("{}: an inference logger threw, which none may", id, e);
       }

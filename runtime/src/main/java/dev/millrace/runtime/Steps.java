@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.Transformer;
 import dev.millrace.api.spi.TransformerFactory;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -47,10 +48,10 @@ record Steps(
     return new Steps(transformers, factories, loggers, pool);
   }
 
-  /** Closes them, the ones that were used last first. */
-  void close() {
+  /** Closes them, the ones that were used last first; the loggers may take that long. */
+  void close(Duration grace) {
     computing.shutdown();
-    loggers.forEach(InferenceLogger::close);
+    loggers.forEach(logger -> logger.close(grace));
     transformers.forEach(Transformer::close);
   }
 }

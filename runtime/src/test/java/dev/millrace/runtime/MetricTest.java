@@ -3,7 +3,13 @@ package dev.millrace.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.InferenceLogger;
+import dev.millrace.api.spi.LogListener;
+import dev.millrace.api.spi.LogListener.DropReason;
+import dev.millrace.api.spi.LoggerProvider;
 import dev.millrace.api.spi.Transformer;
 import dev.millrace.testing.TensorLeakExtension;
 import io.micrometer.core.instrument.Meter;
@@ -13,6 +19,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -47,11 +54,43 @@ class MetricTest {
             RuntimeConfig.of(root.resolve("m")).withProcessors(1),
             Plugins.of(List.of(backend)),
             List.of(new Passing()),
-            List.of(),
+            List.of(
+                Loggers.start(
+                    List.of(new FakeLogger()),
+                    Optional.empty(),
+                    Settings.empty("test"),
+                    Map.of(),
+                    registry)),
             registry,
             Ticker.system());
     server.models().loadAll(LoadListener.NONE);
     return server;
+  }
+
+  /** Tells its listener of each record as if it were lost. */
+  private static final class FakeLogger implements LoggerProvider {
+    @Override
+    public String name() {
+      return "fake";
+    }
+
+    @Override
+    public InferenceLogger start(
+        Settings settings, Map<String, String> environment, LogListener listener) {
+      return new InferenceLogger() {
+        @Override
+        public InferenceLogger forModel(ModelId model, Settings section) {
+          listener.opened(model.name());
+          return this;
+        }
+
+        @Override
+        public void log(InferenceRecord entry) {
+          listener.accepted(entry.model().name());
+          listener.dropped(entry.model().name(), DropReason.NOT_SENT);
+        }
+      };
+    }
   }
 
   private static void infer(ModelServer server, float... x) {
@@ -108,6 +147,8 @@ class MetricTest {
           .contains(
               "millrace_transformer_duration_seconds_count{model=\"m\",transformer=\"passing\",verb=\"postprocess\",version=\"1\"} 1")
           .contains("millrace_model_ready{model=\"m\",version=\"1\"} 1.0")
+          .contains("millrace_logger_accepted_total{model=\"m\"} 2.0")
+          .contains("millrace_logger_dropped_total{model=\"m\",reason=\"not_sent\"} 2.0")
           .contains("millrace_requests_in_flight 0.0");
     }
   }

@@ -478,7 +478,7 @@ class PipelineTest {
                         entry.tensors().isEmpty()
                             ? "none"
                             : entry.tensors().tensor(0).toFloats()[0],
-                        entry.error()));
+                        entry.error() == null ? null : entry.error().code()));
     InferenceLogger broken =
         entry -> {
           throw new IllegalStateException("a logger must not throw");

@@ -21,12 +21,13 @@ final class Configuration {
   private static final Path DEFAULT_FILE = Path.of("millrace.yaml");
 
   private final Map<Setting<?>, Value> values;
-  private final List<String> warnings;
+  private final Environment environment;
   private final Optional<Path> file;
 
-  private Configuration(Map<Setting<?>, Value> values, List<String> warnings, Optional<Path> file) {
+  private Configuration(
+      Map<Setting<?>, Value> values, Environment environment, Optional<Path> file) {
     this.values = values;
-    this.warnings = warnings;
+    this.environment = environment;
     this.file = file;
   }
 
@@ -77,7 +78,7 @@ final class Configuration {
       }
     }
     yaml.rejectUnknown();
-    return new Configuration(values, environment.warnings(), file);
+    return new Configuration(values, environment, file);
   }
 
   private static @Nullable Value read(
@@ -105,7 +106,12 @@ final class Configuration {
 
   /** Lines about what was ignored. */
   List<String> warnings() {
-    return warnings;
+    return environment.warnings();
+  }
+
+  /** The environment variables, of which settings are a part. */
+  Environment environment() {
+    return environment;
   }
 
   /** The file that was read. */

@@ -114,6 +114,11 @@ final class ConfigurationPage {
                   + " with the dimension to cut. More requests share a batch, and what was filled up"
                   + " is computed too. Only for models that ignore it, as by a mask."),
           List.of(
+              "logger",
+              "section",
+              "none",
+              "How the model's inferences are logged: [logging.md](logging.md)."),
+          List.of(
               "batcher",
               "section",
               "none",

@@ -5,6 +5,7 @@ import dev.millrace.runtime.BatchingOptions;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.Setting.Group;
 import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
@@ -14,11 +15,30 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /** Makes each component's own configuration from the settings. */
 final class ConfigurationReader {
+  /** What each model may have of its own in the section of its logger. */
+  private static final Set<Setting<?>> OF_A_MODEL =
+      Set.of(
+          ServerSettings.LOGGER_MODE,
+          ServerSettings.LOGGER_SAMPLE_RATE,
+          ServerSettings.LOGGER_SAMPLE_HEADER,
+          ServerSettings.LOGGER_PAYLOAD_LIMIT,
+          ServerSettings.LOGGER_ERRORS,
+          ServerSettings.LOGGER_FORMAT,
+          ServerSettings.LOGGER_PAYLOAD,
+          ServerSettings.LOGGER_TOPIC,
+          ServerSettings.LOGGER_KEY,
+          ServerSettings.LOGGER_DELIVERY,
+          ServerSettings.LOGGER_WHEN_FULL);
+
   private final Configuration configuration;
 
   ConfigurationReader(Configuration configuration) {
@@ -59,7 +79,36 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.PREDICT_ROUTE)),
         configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
         configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
-        get(ServerSettings.GRACE_PERIOD));
+        get(ServerSettings.GRACE_PERIOD),
+        logger());
+  }
+
+  /** The logger, if somebody said anything of one. */
+  private Optional<LoggerConfig> logger() {
+    Map<String, Object> settings = loggerSettings(setting -> true);
+    Optional<String> provider = configuration.find(ServerSettings.LOGGER_PROVIDER);
+    settings.remove("provider");
+    return settings.isEmpty() && provider.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new LoggerConfig(
+                LoggerConfig.installed(),
+                provider,
+                settings,
+                configuration.environment().variables()));
+  }
+
+  /** What was said of the logger, by its own keys. */
+  private Map<String, Object> loggerSettings(Predicate<Setting<?>> which) {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    for (Setting<?> setting : ServerSettings.ALL) {
+      if (setting.group() == Group.LOGGER && which.test(setting)) {
+        configuration
+            .find(setting)
+            .ifPresent(value -> settings.put(setting.key().substring("logger-".length()), value));
+      }
+    }
+    return settings;
   }
 
   private GrpcConfig grpc() {
@@ -100,7 +149,8 @@ final class ConfigurationReader {
                 configuration.find(ServerSettings.MAX_QUEUE_DELAY),
                 configuration.find(ServerSettings.BATCH_SIZES),
                 configuration.find(ServerSettings.DEVICE_SHARE),
-                Optional.empty())),
+                Optional.empty()),
+            loggerSettings(OF_A_MODEL::contains)),
         configuration
             .find(ServerSettings.PROCESSORS)
             .orElseGet(Runtime.getRuntime()::availableProcessors),

@@ -39,6 +39,11 @@ final class Environment {
     this.variables = Map.copyOf(variables);
   }
 
+  /** All variables. */
+  Map<String, String> variables() {
+    return variables;
+  }
+
   /** The variable's value; empty if it says nothing. */
   Optional<String> get(String name) {
     return Optional.ofNullable(variables.get(name)).filter(value -> !Arguments.isUnset(value));

@@ -1,11 +1,15 @@
 package dev.millrace.server;
 
+import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.runtime.LoadListener;
+import dev.millrace.runtime.Loggers;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.server.admin.BatchingRoutes;
+import dev.millrace.server.admin.LoggerRoutes;
 import dev.millrace.server.cloud.CloudRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
@@ -68,7 +72,9 @@ public final class MillraceServer implements AutoCloseable {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
-    this.models = ModelServer.create(config.runtime(), plugins, meters);
+    this.models =
+        ModelServer.create(
+            config.runtime(), plugins, List.of(), loggers(config), meters, Ticker.system());
     this.workers = workers(config.runtime().processors());
     this.memory =
         config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();
@@ -88,6 +94,7 @@ public final class MillraceServer implements AutoCloseable {
                   new SettingsRoutes(models.models()),
                   new MemoryRoutes(memory),
                   new BatchingRoutes(models.models()),
+                  new LoggerRoutes(models),
                   new CloudRoutes(models, v1, v2, config.cloud())),
               meters,
               workers,
@@ -109,6 +116,21 @@ public final class MillraceServer implements AutoCloseable {
       closeParts();
       throw e;
     }
+  }
+
+  /** The logger, which the models' server closes; none if none is configured. */
+  private List<InferenceLogger> loggers(ServerConfig config) {
+    return config
+        .logger()
+        .map(logger ->
+            List.of(
+                Loggers.start(
+                    logger.providers(),
+                    logger.provider(),
+                    Settings.of("inference log", logger.settings()),
+                    logger.environment(),
+                    meters)))
+        .orElse(List.of());
   }
 
   private Transport bind(GrpcServer grpc) throws IOException {

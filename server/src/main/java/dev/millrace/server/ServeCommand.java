@@ -1,5 +1,6 @@
 package dev.millrace.server;
 
+import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.server.transport.TransportConfig;
@@ -41,6 +42,11 @@ final class ServeCommand {
       server = MillraceServer.bind(config, plugins);
     } catch (IOException e) {
       throw new StartException(String.valueOf(e.getMessage()), e);
+    } catch (InferenceException e) { // of the inference log
+      if (e.code() == ErrorCode.INVALID_ARGUMENT) {
+        throw e;
+      }
+      throw new StartException(e.getMessage(), e);
     }
     try {
       log.info("Listening on {}", addresses(server));

@@ -9,6 +9,7 @@ import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * What a {@link MillraceServer} is made from.
@@ -23,6 +24,7 @@ import java.time.Duration;
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
+ * @param logger how inferences are logged; empty not to
  */
 public record ServerConfig(
     String name,
@@ -34,7 +36,8 @@ public record ServerConfig(
     CloudConfig cloud,
     int ioThreads,
     Duration drainDelay,
-    Duration gracePeriod) {
+    Duration gracePeriod,
+    Optional<LoggerConfig> logger) {
   public ServerConfig {
     requireNonNull(name, "name is null");
     requireNonNull(runtime, "runtime is null");
@@ -65,7 +68,8 @@ public record ServerConfig(
         CloudConfig.none(),
         runtime.processors(),
         Duration.ZERO,
-        ServerSettings.GRACE_PERIOD.requiredFallback());
+        ServerSettings.GRACE_PERIOD.requiredFallback(),
+        Optional.empty());
   }
 
   /** One place to serve from, everything else by default. */
@@ -90,13 +94,15 @@ public record ServerConfig(
         cloud,
         ioThreads,
         drainDelay,
-        gracePeriod);
+        gracePeriod,
+        logger);
   }
 
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
     return new ServerConfig(
-        name, runtime, other, http, grpc, sharedMemory, cloud, ioThreads, drainDelay, gracePeriod);
+        name, runtime, other, http, grpc, sharedMemory, cloud, ioThreads, drainDelay, gracePeriod,
+        logger);
   }
 
   /** This configuration with another HTTP front end. */
@@ -111,7 +117,8 @@ public record ServerConfig(
         cloud,
         ioThreads,
         drainDelay,
-        gracePeriod);
+        gracePeriod,
+        logger);
   }
 
   /** This configuration with another gRPC front end. */
@@ -126,13 +133,15 @@ public record ServerConfig(
         cloud,
         ioThreads,
         drainDelay,
-        gracePeriod);
+        gracePeriod,
+        logger);
   }
 
   /** This configuration with shared memory on or off. */
   public ServerConfig withSharedMemory(boolean on) {
     return new ServerConfig(
-        name, runtime, transport, http, grpc, on, cloud, ioThreads, drainDelay, gracePeriod);
+        name, runtime, transport, http, grpc, on, cloud, ioThreads, drainDelay, gracePeriod,
+        logger);
   }
 
   /** This configuration for another cloud. */
@@ -147,12 +156,29 @@ public record ServerConfig(
         other,
         ioThreads,
         drainDelay,
-        gracePeriod);
+        gracePeriod,
+        logger);
+  }
+
+  /** This configuration with a log of inferences. */
+  public ServerConfig withLogger(LoggerConfig other) {
+    return new ServerConfig(
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        Optional.of(other));
   }
 
   /** This configuration with other times to stop in. */
   public ServerConfig withStopTimes(Duration delay, Duration grace) {
     return new ServerConfig(
-        name, runtime, transport, http, grpc, sharedMemory, cloud, ioThreads, delay, grace);
+        name, runtime, transport, http, grpc, sharedMemory, cloud, ioThreads, delay, grace, logger);
   }
 }

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -451,6 +452,234 @@ final class ServerSettings {
           ValueType.oneOf(LogFormat.class),
           LogFormat.TEXT,
           "One line of text for each event, or one JSON object on one line.");
+
+  static final Setting<String> LOGGER_SINK =
+      open(
+          "logger-sink",
+          Group.LOGGER,
+          ValueType.text("name"),
+          "`file`; there is no inference log unless one of these settings is given",
+          "Where the inference log goes: `kafka`, `http`, `file`, `stdout`, or another sink that is"
+              + " installed. The page `logging.md` has all about it.");
+  static final Setting<String> LOGGER_MODE =
+      open(
+          "logger-mode",
+          Group.LOGGER,
+          ValueType.text("mode"),
+          "all",
+          "What is logged: `all`, `model-inputs` (or `request`), `predictions` (or `response`) or"
+              + " `none`.");
+  static final Setting<String> LOGGER_SAMPLE_RATE =
+      open(
+          "logger-sample-rate",
+          Group.LOGGER,
+          ValueType.text("0 to 1"),
+          "1",
+          "Part of the inferences that is logged. Both sides of one are, or none.");
+  static final Setting<String> LOGGER_SAMPLE_HEADER =
+      open(
+          "logger-sample-header",
+          Group.LOGGER,
+          ValueType.text("header"),
+          "none",
+          "Header of a request that decides on it whatever the rate: `true` or `false`.");
+  static final Setting<Integer> LOGGER_PAYLOAD_LIMIT =
+      open(
+          "logger-payload-limit",
+          Group.LOGGER,
+          ValueType.intSize(0),
+          "256KB",
+          "Bytes of tensors that a record keeps. The rest is cut, and the record says so.");
+  static final Setting<Boolean> LOGGER_ERRORS =
+      open(
+          "logger-errors",
+          Group.LOGGER,
+          ValueType.bool(),
+          "true",
+          "Whether failed inferences have a record of their answer, with its code. KServe's logger"
+              + " has none.");
+  static final Setting<String> LOGGER_FORMAT =
+      open(
+          "logger-format",
+          Group.LOGGER,
+          ValueType.text("format"),
+          "`hopsworks-v4` to Kafka in Hopsworks, else `cloudevents` to Kafka and HTTP, else `json`",
+          "What a message is: `hopsworks-v4`, `hopsworks-v3`, `cloudevents`,"
+              + " `cloudevents-structured`, `json` or `protobuf`.");
+  static final Setting<String> LOGGER_PAYLOAD =
+      open(
+          "logger-payload",
+          Group.LOGGER,
+          ValueType.text("form"),
+          "auto",
+          "How tensors are written in it: `v1`, `v2`, `auto` for the protocol that the request came"
+              + " by, or `raw` for bytes.");
+  static final Setting<String> LOGGER_DELIVERY =
+      open(
+          "logger-delivery",
+          Group.LOGGER,
+          ValueType.text("promise"),
+          "best-effort",
+          "`best-effort` keeps records in memory; `at-least-once` on disk, until they have arrived.");
+  static final Setting<String> LOGGER_WHEN_FULL =
+      open(
+          "logger-when-full",
+          Group.LOGGER,
+          ValueType.text("what"),
+          "drop",
+          "What becomes of inferences that there is no room to log: `drop` serves them without,"
+              + " `refuse` answers 429 or RESOURCE_EXHAUSTED.");
+  static final Setting<Long> LOGGER_BUFFER =
+      open(
+          "logger-buffer",
+          Group.LOGGER,
+          ValueType.size(64 << 10),
+          "64MB",
+          "Memory that records may take before they are sent.");
+  static final Setting<String> LOGGER_SPOOL =
+      open(
+          "logger-spool",
+          Group.LOGGER,
+          ValueType.text("directory"),
+          "none",
+          "Directory of what `at-least-once` keeps, on a volume that outlives the process.");
+  static final Setting<Long> LOGGER_SPOOL_SIZE =
+      open(
+          "logger-spool-size",
+          Group.LOGGER,
+          ValueType.size(64 << 10),
+          "1GB",
+          "Room that it may take.");
+  static final Setting<String> LOGGER_SPOOL_SYNC =
+      open(
+          "logger-spool-sync",
+          Group.LOGGER,
+          ValueType.text("when"),
+          "never",
+          "When what is in it is forced to the device: `always` before it is sent, a time as in `1s`,"
+              + " or `never`, which leaves it to the system. Only a crash of the machine makes a"
+              + " difference.");
+  static final Setting<String> LOGGER_BROKERS =
+      open(
+          "logger-brokers",
+          Group.LOGGER,
+          ValueType.text("addresses"),
+          "none",
+          "Kafka's brokers, as in `kafka-1:9092,kafka-2:9092`.");
+  static final Setting<String> LOGGER_TOPIC =
+      open(
+          "logger-topic",
+          Group.LOGGER,
+          ValueType.text("name"),
+          "none",
+          "Kafka's topic; `{model}` in it stands for the model's name.");
+  static final Setting<Boolean> LOGGER_TOPIC_CREATE =
+      open(
+          "logger-topic-create",
+          Group.LOGGER,
+          ValueType.bool(),
+          "false",
+          "Whether a topic that does not exist is made.");
+  static final Setting<Integer> LOGGER_TOPIC_PARTITIONS =
+      open(
+          "logger-topic-partitions",
+          Group.LOGGER,
+          ValueType.number(1, 10_000),
+          "1",
+          "With how many partitions.");
+  static final Setting<Integer> LOGGER_TOPIC_REPLICAS =
+      open(
+          "logger-topic-replicas",
+          Group.LOGGER,
+          ValueType.number(1, 100),
+          "1",
+          "With how many replicas.");
+  static final Setting<String> LOGGER_KEY =
+      open(
+          "logger-key",
+          Group.LOGGER,
+          ValueType.text("what"),
+          "`none` for the Hopsworks formats, else `inference-id`",
+          "What messages are keyed by: `none`, `inference-id` or `model`, which keeps a model's"
+              + " messages in order if the topic has several partitions.");
+  static final Setting<Map<String, Object>> LOGGER_KAFKA =
+      open(
+          "logger-kafka",
+          Group.LOGGER,
+          ValueType.properties(),
+          "none",
+          "Settings of Kafka's own producer, as in `security.protocol=SSL;compression.type=zstd`;"
+              + " in the file, a section. The log of the start shows their names only.");
+  static final Setting<String> LOGGER_SCHEMA_REGISTRY =
+      open(
+          "logger-schema-registry",
+          Group.LOGGER,
+          ValueType.text("address"),
+          "none",
+          "Registry whose subject `inferenceschema` is compared with what is written.");
+  static final Setting<Boolean> LOGGER_SCHEMA_HEADER =
+      open(
+          "logger-schema-header",
+          Group.LOGGER,
+          ValueType.bool(),
+          "false",
+          "Whether Avro begins with a registry's five bytes. Hopsworks' readers expect none.");
+  static final Setting<Integer> LOGGER_SCHEMA_ID =
+      open(
+          "logger-schema-id",
+          Group.LOGGER,
+          ValueType.number(0, Integer.MAX_VALUE),
+          "what the registry says",
+          "Number of the schema in them.");
+  static final Setting<String> LOGGER_URL =
+      open(
+          "logger-url",
+          Group.LOGGER,
+          ValueType.text("address"),
+          "none",
+          "Where the sink `http` posts events.");
+  static final Setting<String> LOGGER_FILE =
+      open(
+          "logger-file",
+          Group.LOGGER,
+          ValueType.text("path"),
+          "inference.log",
+          "File of the sink `file`.");
+  static final Setting<Long> LOGGER_FILE_SIZE =
+      open(
+          "logger-file-size",
+          Group.LOGGER,
+          ValueType.size(1),
+          "100MB",
+          "Size at which it gives way to a new one.");
+  static final Setting<Integer> LOGGER_FILES =
+      open(
+          "logger-files",
+          Group.LOGGER,
+          ValueType.number(1, 10_000),
+          "10",
+          "How many of them are kept.");
+  static final Setting<Integer> LOGGER_SERVING_ID =
+      open(
+          "logger-serving-id",
+          Group.LOGGER,
+          ValueType.number(0, Integer.MAX_VALUE),
+          "0",
+          "Number of the deployment, for the Hopsworks formats.");
+  static final Setting<String> LOGGER_METADATA_HEADERS =
+      open(
+          "logger-metadata-headers",
+          Group.LOGGER,
+          ValueType.text("headers"),
+          "none",
+          "Headers of requests, with commas between, that CloudEvents repeat.");
+  static final Setting<String> LOGGER_PROVIDER =
+      open(
+          "logger-provider",
+          Group.LOGGER,
+          ValueType.text("name"),
+          "millrace",
+          "Which of the installed loggers writes the log.");
 
   /** All settings, by group. */
   static final List<Setting<?>> ALL = List.copyOf(TABLE);

@@ -28,7 +28,8 @@ record Setting<T>(
     NETWORK("Network"),
     LIMITS("Limits"),
     LIFE("Start and stop"),
-    OBSERVING("Logs and metrics");
+    OBSERVING("Logs and metrics"),
+    LOGGER("Inference log");
 
     private final String title;
 

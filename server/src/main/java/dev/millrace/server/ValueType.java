@@ -7,6 +7,7 @@ import dev.millrace.runtime.VersionLabels;
 import dev.millrace.runtime.VersionPolicy;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -205,6 +206,44 @@ record ValueType<T>(
         "labels and versions, as in stable=3,canary=4",
         VersionLabels::read,
         VersionLabels::toString);
+  }
+
+  /**
+   * Free keys and values: in a file a section, else {@code key=value;key=value}, with {@code \;}
+   * for a semicolon in a value.
+   */
+  static ValueType<Map<String, Object>> properties() {
+    String syntax = "key=value;key=value";
+    return new ValueType<>(
+        "settings",
+        syntax,
+        (settings, key) ->
+            settings
+                .value(key)
+                .map(value -> {
+                  Map<String, Object> properties = new LinkedHashMap<>();
+                  if (value instanceof Map<?, ?> map) {
+                    map.forEach((name, each) -> properties.put(String.valueOf(name), each));
+                    return properties;
+                  }
+                  for (String pair : value.toString().split("(?<!\\\\);", -1)) {
+                    int equals = pair.indexOf('=');
+                    if (equals >= 1) {
+                      properties.put(
+                          pair.substring(0, equals).strip(),
+                          pair.substring(equals + 1).replace("\\;", ";").strip());
+                    } else if (!pair.isBlank()) {
+                      throw settings.bad(key, value, syntax);
+                    }
+                  }
+                  return properties;
+                }),
+        ValueType::writeProperties);
+  }
+
+  /** Only the keys: a value may be a password. */
+  private static String writeProperties(Map<String, Object> properties) {
+    return properties.keySet().stream().map(key -> key + "=…").collect(Collectors.joining(";"));
   }
 
   private static Object parts(String text) {

@@ -39,6 +39,7 @@ class ConfigurationPageTest {
         .filter(setting -> setting.group() == Group.MODEL)
         .forEach(setting -> documented.add(setting.key()));
     documented.add("padding");
+    documented.add("logger");
 
     Settings settings = Settings.of("test", Map.of("?", "unknown"));
     ModelOptions.read(settings);

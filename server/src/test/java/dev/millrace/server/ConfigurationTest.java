@@ -236,6 +236,34 @@ class ConfigurationTest {
   }
 
   @Test
+  void logger_isThere_ifAnythingIsSaidOfIt() throws IOException {
+    assertThat(new ConfigurationReader(file("model: m")).server().logger()).isEmpty();
+    Configuration configuration =
+        file(
+            "model: m\nlogger-kafka: {acks: 1}\nlogger-mode: none",
+            Map.of("logger-kafka", "security.protocol=SASL_SSL; sasl.jaas.config=a b=\"c\"\\;"),
+            Map.of("MILLRACE_LOGGER_SINK", "kafka", "DEPLOYMENT_NAME", "d"));
+    ServerConfig config = new ConfigurationReader(configuration).server();
+    LoggerConfig logger = config.logger().orElseThrow();
+    assertThat(logger.settings())
+        .isEqualTo(
+            Map.of(
+                "sink",
+                "kafka",
+                "mode",
+                "none",
+                "kafka",
+                Map.of("security.protocol", "SASL_SSL", "sasl.jaas.config", "a b=\"c\";")));
+    assertThat(logger.environment()).containsEntry("DEPLOYMENT_NAME", "d");
+    assertThat(config.runtime().options().logger()).isEqualTo(Map.of("mode", "none"));
+    assertThat(configuration.describe())
+        .anyMatch(line -> line.startsWith("Inference log: logger-sink=kafka"))
+        .noneMatch(line -> line.contains("SASL_SSL"));
+    assertThatThrownBy(() -> resolve(Map.of("logger-kafka", "nonsense"), Map.of()))
+        .hasMessageContaining("expected key=value;key=value");
+  }
+
+  @Test
   void everyComponent_getsItsSettings() {
     ServerConfig config =
         new ConfigurationReader(

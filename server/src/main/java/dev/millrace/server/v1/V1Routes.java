@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.runtime.Headers;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
@@ -108,7 +109,7 @@ public final class V1Routes implements Routes {
 
   private void answer(HttpExchange exchange, PredictRequest request) {
     exchange.await(
-        server.infer(request.inference(), new RequestHeaders(exchange.headers())),
+        server.infer(request.inference(), headers(exchange)),
         new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
   }
 
@@ -141,7 +142,15 @@ public final class V1Routes implements Routes {
   private CompletableFuture<InferenceResponse> infer(HttpExchange exchange, ModelId model) {
     return server.infer(
         ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
-        new RequestHeaders(exchange.headers()));
+        headers(exchange));
+  }
+
+  /** The request's headers, and what tells the logger by which protocol it came. */
+  private static Headers headers(HttpExchange exchange) {
+    return action -> {
+      action.accept(":protocol", "v1");
+      new RequestHeaders(exchange.headers()).forEach(action);
+    };
   }
 
   private static void explain(HttpExchange exchange, ModelId model) {

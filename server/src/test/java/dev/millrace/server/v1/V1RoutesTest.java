@@ -164,6 +164,7 @@ class V1RoutesTest {
                 "c", "x",
                 "d", true,
                 "e", "[1, {}]",
+                "header.:protocol", "v1",
                 "header.host", "h",
                 "header.x-tenant", "me, you"));
     assertThat(

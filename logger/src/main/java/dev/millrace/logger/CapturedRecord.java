@@ -1,0 +1,208 @@
+package dev.millrace.logger;
+
+import dev.millrace.api.BufferPool;
+import dev.millrace.api.DataType;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.ModelId;
+import dev.millrace.api.Parameters;
+import dev.millrace.api.PooledBuffer;
+import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
+import dev.millrace.api.spi.InferenceLogger.Side;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A record on its way to the encoder, with a copy of the tensors of its own: whoever holds it
+ * closes it, once.
+ *
+ * <p>Of the tensors, as many bytes are kept as the settings allow: the first ones, in order, and of
+ * the one that does not fit, the first whole elements.
+ */
+final class CapturedRecord implements AutoCloseable {
+  /** What a record takes beside the tensors, about. */
+  private static final int OVERHEAD = 512;
+
+  /** Largest copy that is made on the heap: a small one is cheaper there than one from the pool. */
+  private static final int HEAP_COPY = 4096;
+
+  private final InferenceRecord record;
+  private final ModelSettings settings;
+  private final String[] names;
+  private final DataType[] dataTypes;
+  private final Shape[] shapes;
+  private final ByteBuffer[] kept;
+  private final long cutBytes;
+  private final long cost;
+  private final @Nullable PooledBuffer pooled;
+
+  private CapturedRecord(InferenceRecord record, ModelSettings settings) {
+    TensorMap tensors = record.tensors();
+    int count = tensors.size();
+    this.record =
+        new InferenceRecord(
+            record.side(),
+            record.id(),
+            record.model(),
+            record.time(),
+            record.parameters(),
+            TensorMap.empty(),
+            record.error());
+    this.settings = settings;
+    this.cost = cost(record, settings);
+    this.names = new String[count];
+    this.dataTypes = new DataType[count];
+    this.shapes = new Shape[count];
+    this.kept = new ByteBuffer[count];
+    int size = (int) Math.min(settings.payloadLimit(), tensors.byteSize());
+    ByteBuffer copy;
+    if (size <= HEAP_COPY) {
+      pooled = null;
+      copy = ByteBuffer.allocate(size);
+    } else {
+      pooled = BufferPool.shared().take(size);
+      copy = pooled.view(size);
+    }
+    long cut = 0;
+    for (int i = 0; i < count; i++) {
+      Tensor tensor = tensors.tensor(i);
+      names[i] = tensors.name(i);
+      dataTypes[i] = tensor.dataType();
+      shapes[i] = tensor.shape();
+      ByteBuffer data = tensor.data();
+      int bytes = wholeElements(tensor.dataType(), data, copy.remaining());
+      cut += data.remaining() - bytes;
+      kept[i] = copy.slice(copy.position(), bytes).order(ByteOrder.LITTLE_ENDIAN);
+      copy.put(data.limit(bytes));
+    }
+    this.cutBytes = cut;
+  }
+
+  /** Copies what a record shows. */
+  static CapturedRecord of(InferenceRecord record, ModelSettings settings) {
+    return new CapturedRecord(record, settings);
+  }
+
+  /** As {@link #cost(InferenceRecord, ModelSettings)} said. */
+  long cost() {
+    return cost;
+  }
+
+  /** What a record will count for in a bound on memory, before it is copied. */
+  static long cost(InferenceRecord record, ModelSettings settings) {
+    return OVERHEAD + Math.min(settings.payloadLimit(), record.tensors().byteSize());
+  }
+
+  /** Bytes of the whole elements, from the first on, that fit {@code room}. */
+  private static int wholeElements(DataType dataType, ByteBuffer data, int room) {
+    if (data.remaining() <= room) {
+      return data.remaining();
+    }
+    if (dataType.isFixedSize()) {
+      return room / dataType.byteSize() * dataType.byteSize();
+    }
+    int end = 0;
+    while (end + 4 <= room && end + 4 + data.getInt(end) <= room) {
+      end += 4 + data.getInt(end);
+    }
+    return end;
+  }
+
+  Side side() {
+    return record.side();
+  }
+
+  String id() {
+    return record.id();
+  }
+
+  ModelId model() {
+    return record.model();
+  }
+
+  Instant time() {
+    return record.time();
+  }
+
+  Parameters parameters() {
+    return record.parameters();
+  }
+
+  @Nullable InferenceException error() {
+    return record.error();
+  }
+
+  ModelSettings settings() {
+    return settings;
+  }
+
+  /** The first value of a header of the request; null if it had none, or no headers are known. */
+  @Nullable String header(String name) {
+    return record.parameters().asMap().get("header." + name) instanceof String text ? text : null;
+  }
+
+  int size() {
+    return names.length;
+  }
+
+  String name(int index) {
+    return names[index];
+  }
+
+  DataType dataType(int index) {
+    return dataTypes[index];
+  }
+
+  Shape shape(int index) {
+    return shapes[index];
+  }
+
+  /** What is kept of a tensor: a little-endian view with a position of its own. */
+  ByteBuffer data(int index) {
+    return kept[index].duplicate().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** Elements of a tensor that are kept. */
+  long keptElements(int index) {
+    return dataTypes[index].isFixedSize()
+        ? kept[index].remaining() / dataTypes[index].byteSize()
+        : Tensor.countElements(kept[index]);
+  }
+
+  /** Bytes of the tensors that are not kept. */
+  long cutBytes() {
+    return cutBytes;
+  }
+
+  /** The code of the protocols over HTTP for how the inference ended; 0 on the inputs' side. */
+  int statusCode() {
+    InferenceException error = record.error();
+    if (record.side() == Side.MODEL_INPUTS) {
+      return 0;
+    }
+    if (error == null) {
+      return 200;
+    }
+    return switch (error.code()) {
+      case INVALID_ARGUMENT, FAILED_PRECONDITION -> 400;
+      case NOT_FOUND -> 404;
+      case RESOURCE_EXHAUSTED -> 429;
+      case DEADLINE_EXCEEDED -> 504;
+      case CANCELLED -> 499;
+      case UNAVAILABLE -> 503;
+      case UNIMPLEMENTED -> 501;
+      case INTERNAL -> 500;
+    };
+  }
+
+  @Override
+  public void close() {
+    if (pooled != null) {
+      pooled.close();
+    }
+  }
+}
