@@ -8,7 +8,6 @@ import dev.millrace.server.log.LogControl;
 import dev.millrace.server.log.LogLevel;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * Triton's settings of the log, over the levels of this one: {@code log_verbose_level} 1 is DEBUG
@@ -25,8 +24,6 @@ public final class LogSettings {
 
   /** Every line has the time in this format. */
   private static final String FORMAT_OF_TIMES = "ISO8601";
-
-  private static final Set<String> FLAGS = Set.of(INFO, WARNING, ERROR);
 
   private LogSettings() {}
 
@@ -114,7 +111,7 @@ public final class LogSettings {
   }
 
   private static boolean isOn(Map<String, Object> settings, String flag) {
-    return FLAGS.contains(flag) && Boolean.TRUE.equals(settings.get(flag));
+    return Boolean.TRUE.equals(settings.get(flag));
   }
 
   /**

@@ -215,10 +215,11 @@ class InferenceStreamTest {
     double before = answered();
     Client client = new Client(false);
     StreamObserver<ModelInferRequest> stream = client.open();
-    float[] row = new float[20_000];
+    ModelInferRequest.Builder row = TritonFixture.floats("", new float[20_000]);
+    row.setInputs(0, row.getInputs(0).toBuilder().setShape(0, 1).setShape(1, 20_000));
     int sent = 400;
     for (int i = 0; i < sent; i++) {
-      stream.onNext(TritonFixture.floats(String.valueOf(i), row).build());
+      stream.onNext(row.setId(String.valueOf(i)).build());
     }
     stream.onCompleted();
     // What fits into the windows of the connection is answered, and what one stream may hold.
