@@ -9,8 +9,8 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The runners of a model: how they park and how they are woken. Whoever changes a runner's mode from
- * one in which it parks, by compare-and-set, is the one who wakes it.
+ * The runners of a model: how they park and how they are woken. Whoever changes a runner's mode
+ * from one in which it parks, by compare-and-set, is the one who wakes it.
  *
  * <p>Waking is for any thread. Parking is for the runner itself, under the dispatcher's lock, which
  * is free while it parks.

@@ -139,7 +139,15 @@ final class ModelLoader {
     }
     Pipeline pipeline =
         new Pipeline(
-            outer, metadata, options.timeout(), chain, steps, loggers, batcher, modelMeters, ticker);
+            outer,
+            metadata,
+            options.timeout(),
+            chain,
+            steps,
+            loggers,
+            batcher,
+            modelMeters,
+            ticker);
     return new LoadedModel(
         outer,
         options,

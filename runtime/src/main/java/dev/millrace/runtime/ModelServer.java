@@ -119,8 +119,8 @@ public final class ModelServer implements AutoCloseable {
   }
 
   /**
-   * As above, for a request that came with headers, which the model's transformers
-   * and loggers shall see.
+   * As above, for a request that came with headers, which the model's transformers and loggers
+   * shall see.
    *
    * @param headers read before this returns, if at all
    */

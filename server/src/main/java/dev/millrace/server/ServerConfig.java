@@ -101,7 +101,16 @@ public record ServerConfig(
   /** This configuration that listens elsewhere. */
   public ServerConfig withTransport(TransportConfig other) {
     return new ServerConfig(
-        name, runtime, other, http, grpc, sharedMemory, cloud, ioThreads, drainDelay, gracePeriod,
+        name,
+        runtime,
+        other,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
         logger);
   }
 
@@ -140,7 +149,16 @@ public record ServerConfig(
   /** This configuration with shared memory on or off. */
   public ServerConfig withSharedMemory(boolean on) {
     return new ServerConfig(
-        name, runtime, transport, http, grpc, on, cloud, ioThreads, drainDelay, gracePeriod,
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        on,
+        cloud,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
         logger);
   }
 

@@ -245,9 +245,7 @@ final class DeadlineLookAhead {
   }
 
   private double slack(int i) {
-    return direct == null
-        ? slacks[i]
-        : slack(direct, directFrom + i, directImplicit, directNow);
+    return direct == null ? slacks[i] : slack(direct, directFrom + i, directImplicit, directNow);
   }
 
   /** Rows of the requests before the {@code i}-th. */
