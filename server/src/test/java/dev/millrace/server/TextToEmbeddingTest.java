@@ -76,7 +76,7 @@ class TextToEmbeddingTest {
 
   private static List<double[]> rows(String numbers) {
     double[] values =
-        Stream.of(numbers.split("[\\s,\\[\\]]+", -1))
+        Stream.of(numbers.split("[\\s,\\[\\]}]+", -1))
             .filter(number -> !number.isEmpty())
             .mapToDouble(Double::parseDouble)
             .toArray();
