@@ -14,6 +14,7 @@ import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
 import dev.millrace.api.spi.InferenceLogger.Side;
 import dev.millrace.api.spi.LoggerProvider;
 import dev.millrace.runtime.Loggers;
+import dev.millrace.runtime.Plugins;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,7 +31,7 @@ class LoggerIsolationTest {
   private static final Path HOME = Path.of(System.getProperty("millrace.home"));
 
   @TempDir private Path directory;
-  private final List<LoggerProvider> providers = Loggers.inHome(HOME);
+  private final List<LoggerProvider> providers = Plugins.inFolder(HOME.resolve("logger")).loggers();
 
   private InferenceLogger start(Map<String, Object> settings) {
     return Loggers.start(

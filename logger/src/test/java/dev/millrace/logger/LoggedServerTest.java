@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
 import dev.millrace.proto.inference.ModelInferRequest;
-import dev.millrace.runtime.Backends;
+import dev.millrace.runtime.Plugins;
 import dev.millrace.server.LoggerConfig;
 import dev.millrace.server.MillraceServer;
 import dev.millrace.server.ServerConfig;
@@ -57,7 +57,7 @@ class LoggedServerTest {
             ServerConfig.of(directory.resolve("simple"))
                 .onFreePorts()
                 .withLogger(LoggerConfig.of(Map.of("sink", "file", "file", log.toString()))),
-            Backends.onClassPath());
+            Plugins.onClassPath());
   }
 
   @AfterEach

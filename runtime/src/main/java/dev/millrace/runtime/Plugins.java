@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.LoggerProvider;
 import dev.millrace.api.spi.TransformerFactory;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -24,12 +25,15 @@ import java.util.ServiceLoader;
  *
  * @param backends engines, in the order in which they are asked whether a model is theirs
  * @param transformers kinds of steps; no two of one name
+ * @param loggers inference logs to choose from
  */
-public record Plugins(List<Backend> backends, List<TransformerFactory> transformers) {
+public record Plugins(
+    List<Backend> backends, List<TransformerFactory> transformers, List<LoggerProvider> loggers) {
   /** As documented; throws an InferenceException FAILED_PRECONDITION if a name is taken. */
   public Plugins {
     backends = List.copyOf(backends);
     transformers = List.copyOf(transformers);
+    loggers = List.copyOf(loggers);
     Map<String, TransformerFactory> names = new HashMap<>();
     for (TransformerFactory factory : transformers) {
       TransformerFactory other = names.putIfAbsent(factory.name(), factory);
@@ -43,6 +47,11 @@ public record Plugins(List<Backend> backends, List<TransformerFactory> transform
     }
   }
 
+  /** These engines and steps, and no logger. */
+  public Plugins(List<Backend> backends, List<TransformerFactory> transformers) {
+    this(backends, transformers, List.of());
+  }
+
   /** These engines and nothing else. */
   public static Plugins of(List<Backend> backends) {
     return new Plugins(backends, List.of());
@@ -52,12 +61,13 @@ public record Plugins(List<Backend> backends, List<TransformerFactory> transform
   public static Plugins onClassPath() {
     ClassLoader loader = Plugins.class.getClassLoader();
     return new Plugins(
-        ServiceLoader.load(Backend.class, loader).stream()
-            .map(ServiceLoader.Provider::get)
-            .toList(),
-        ServiceLoader.load(TransformerFactory.class, loader).stream()
-            .map(ServiceLoader.Provider::get)
-            .toList());
+        onClassPath(Backend.class, loader),
+        onClassPath(TransformerFactory.class, loader),
+        onClassPath(LoggerProvider.class, loader));
+  }
+
+  private static <S> List<S> onClassPath(Class<S> service, ClassLoader loader) {
+    return ServiceLoader.load(service, loader).stream().map(ServiceLoader.Provider::get).toList();
   }
 
   /**
@@ -97,7 +107,10 @@ public record Plugins(List<Backend> backends, List<TransformerFactory> transform
     ClassLoader before = thread.getContextClassLoader();
     thread.setContextClassLoader(loader);
     try {
-      return new Plugins(load(Backend.class, loader), load(TransformerFactory.class, loader));
+      return new Plugins(
+          load(Backend.class, loader),
+          load(TransformerFactory.class, loader),
+          load(LoggerProvider.class, loader));
     } catch (ServiceConfigurationError | LinkageError e) {
       throw new InferenceException(
           ErrorCode.FAILED_PRECONDITION,
@@ -121,7 +134,9 @@ public record Plugins(List<Backend> backends, List<TransformerFactory> transform
     allBackends.addAll(others.backends);
     List<TransformerFactory> allTransformers = new ArrayList<>(transformers);
     allTransformers.addAll(others.transformers);
-    return new Plugins(allBackends, allTransformers);
+    List<LoggerProvider> allLoggers = new ArrayList<>(loggers);
+    allLoggers.addAll(others.loggers);
+    return new Plugins(allBackends, allTransformers, allLoggers);
   }
 
   /** What is in a directory, by name. */

@@ -68,6 +68,7 @@ final class CommandLineInterface {
         ? Plugins.onClassPath()
         : Plugins.inDirectory(Path.of(home, "backends"))
             .and(Plugins.inFolder(Path.of(home, "transformers")))
+            .and(Plugins.inFolder(Path.of(home, "logger")))
             .and(Plugins.inDirectory(Path.of(home, "extensions")));
   }
 

@@ -92,7 +92,6 @@ final class ConfigurationReader {
         ? Optional.empty()
         : Optional.of(
             new LoggerConfig(
-                LoggerConfig.installed(),
                 provider,
                 settings,
                 configuration.environment().variables()));

@@ -74,7 +74,12 @@ public final class MillraceServer implements AutoCloseable {
     this.processMetrics = ProcessMetrics.bind(meters);
     this.models =
         ModelServer.create(
-            config.runtime(), plugins, List.of(), loggers(config), meters, Ticker.system());
+            config.runtime(),
+            plugins,
+            List.of(),
+            loggers(config, plugins),
+            meters,
+            Ticker.system());
     this.workers = workers(config.runtime().processors());
     this.memory =
         config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();
@@ -119,13 +124,13 @@ public final class MillraceServer implements AutoCloseable {
   }
 
   /** The logger, which the models' server closes; none if none is configured. */
-  private List<InferenceLogger> loggers(ServerConfig config) {
+  private List<InferenceLogger> loggers(ServerConfig config, Plugins plugins) {
     return config
         .logger()
         .map(logger ->
             List.of(
                 Loggers.start(
-                    logger.providers(),
+                    plugins.loggers(),
                     logger.provider(),
                     Settings.of("inference log", logger.settings()),
                     logger.environment(),
