@@ -91,10 +91,7 @@ final class ConfigurationReader {
     return settings.isEmpty() && provider.isEmpty()
         ? Optional.empty()
         : Optional.of(
-            new LoggerConfig(
-                provider,
-                settings,
-                configuration.environment().variables()));
+            new LoggerConfig(provider, settings, configuration.environment().variables()));
   }
 
   /** What was said of the logger, by its own keys. */

@@ -11,9 +11,7 @@ import java.util.Optional;
  * @param environment the process's environment variables
  */
 public record LoggerConfig(
-    Optional<String> provider,
-    Map<String, Object> settings,
-    Map<String, String> environment) {
+    Optional<String> provider, Map<String, Object> settings, Map<String, String> environment) {
   public LoggerConfig {
     settings = Map.copyOf(settings);
     environment = Map.copyOf(environment);
