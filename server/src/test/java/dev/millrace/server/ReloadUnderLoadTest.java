@@ -94,8 +94,9 @@ class ReloadUnderLoadTest {
     }
   }
 
-  /** Memory of this process that is in RAM. */
+  /** Memory of this process that is in RAM, its heap made as small as it gets. */
   private static long residentBytes() throws IOException {
+    System.gc();
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
       if (line.startsWith("VmRSS:")) {
         return Long.parseLong(line.replaceAll("\\D", "")) << 10;
