@@ -28,6 +28,10 @@ import org.slf4j.LoggerFactory;
  * That is done while it fits the time and the files are small, and never are more than two copies
  * in memory. Measuring is one model's at a time, because two would measure each other.
  *
+ * <p>A model that loads meanwhile takes processors from what is measured: on two of them a model of
+ * 0.1 ms looked twice as fast with two threads as in two instances, which is wrong. So measuring
+ * first waits for the loads that go on, for as long as it may itself take.
+ *
  * <p>The time bounds everything but the warm-up, which has a limit of its own, and the least that
  * tells whether requests may be merged; a run that has begun is waited for. Thread-safe.
  */
@@ -41,6 +45,7 @@ final class Calibration {
   private final CalibrationCache cache;
   private final Ticker ticker;
   private final ReentrantLock measuring = new ReentrantLock(true);
+  private final LoadsUnderWay loads = new LoadsUnderWay();
 
   /**
    * Calibrates models for that many processors.
@@ -82,7 +87,14 @@ final class Calibration {
             .map(entry -> new Placement(usual.device(), entry.instances(), entry.threads()))
             .orElse(usual);
     long start = ticker.nanos();
-    Run run = new Run(plan, Instances.load(plan, placement), ticker.nanos() - start);
+    loads.begin();
+    Instances first;
+    try {
+      first = Instances.load(plan, placement);
+    } finally {
+      loads.end();
+    }
+    Run run = new Run(plan, first, ticker.nanos() - start);
     try {
       return run.ready(key, known);
     } catch (Throwable e) {
@@ -211,6 +223,9 @@ final class Calibration {
           new PlacementSearch(
               ticker, maxRows, plan.options().batching().batchSizes().orElse(List.of()));
       long asked = ticker.nanos();
+      if (!loads.awaitNone(time(plan))) {
+        LOG.debug("{}: is measured while another model loads", metadata.id());
+      }
       measuring.lock();
       try {
         long waited = ticker.nanos() - asked;

@@ -36,6 +36,11 @@ public final class AdaptivePolicy implements BatchPolicy {
    * are then never run. It shows as a queue that stands: meanwhile every eighth small batch is doubled,
    * until that size is well known.
    *
+   * The load is what comes, in shares of what the runners could do in large batches. It misses what else
+   * keeps processors busy, connections above all, and that clients who wait for answers ask for no more
+   * than they get. What is seen does not: if runners that end a batch nearly always find that more waits,
+   * they have no time left, and the load is full. Should it really be less, larger batches leave some.
+   *
    * Loads are summed over shapes, because all shapes share the runners. The load of the shape that is
    * decided for is lowered to what came, in such a situation, while what waited was run: behind a burst
    * there is often nothing, whatever the rate of the last windows says, and to spread the fixed part
@@ -43,10 +48,12 @@ public final class AdaptivePolicy implements BatchPolicy {
    */
 
   private static final double SATURATED = 0.85;
-  private static final double STANDING_LOAD = 0.9;
+  private static final double FULL_LOAD = 0.9;
+  private static final double NEVER_IDLE = 0.9;
   private static final int TRY_LARGER_EVERY = 8;
   private static final double WELL_KNOWN_WEIGHT = 8;
   private static final double BUSY_SMOOTHING = 0.05;
+  private static final double WAITING_SMOOTHING = 0.02;
 
   private final AdaptiveConfig config;
   private final List<LatencySample> calibration;
@@ -67,6 +74,7 @@ public final class AdaptivePolicy implements BatchPolicy {
 
   private int smallWhileStanding;
   private double busyShare;
+  private double waitingShare;
   private long busySince;
   private long idleSince;
   private boolean decidedAtCompletion;
@@ -127,6 +135,9 @@ public final class AdaptivePolicy implements BatchPolicy {
     LatencyModel latency = learning.latency;
     lastShape = shape;
     decidedAtCompletion = trigger == Trigger.COMPLETION;
+    if (decidedAtCompletion || trigger == Trigger.ARRIVAL) {
+      waitingShare += WAITING_SMOOTHING * ((decidedAtCompletion ? 1 : 0) - waitingShare);
+    }
     int active = Math.min(config.runners(), governor.limit());
     int idle = Math.clamp(active - 1 - queue.busyRunners(), 0, queue.idleRunners());
     int cap = Math.max(1, queue.maxBatchSize());
@@ -285,7 +296,8 @@ public final class AdaptivePolicy implements BatchPolicy {
   }
 
   /**
-   * While a queue stands the load is full, whatever the models say: else a wrong one would stay.
+   * While a queue stands, or runners are never idle, the load is full, whatever the models say:
+   * else a wrong one would stay.
    */
   private double load(ShapeLearning learning, int context, int active) {
     double share = learning.utilisation;
@@ -294,7 +306,8 @@ public final class AdaptivePolicy implements BatchPolicy {
       share *= Math.min(1, after / learning.bookedRate);
     }
     double load = (utilisation - learning.utilisation + share) * slowdown.of(active) / active;
-    return standing.isStanding() ? Math.max(load, STANDING_LOAD) : load;
+    boolean full = standing.isStanding() || waitingShare > NEVER_IDLE;
+    return full ? Math.max(load, FULL_LOAD) : load;
   }
 
   /**
