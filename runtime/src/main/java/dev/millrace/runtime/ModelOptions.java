@@ -19,7 +19,7 @@ import java.util.Optional;
  *     merge requests; default: what the model declares, or {@value #DEFAULT_MAX_BATCH_SIZE} if it
  *     is batchable without a bound
  * @param instances {@code instances}: predictors that run at the same time; default on CPU: the
- *     processors divided by {@code threads}, else 1
+ *     processors divided by {@code threads}, else 1 on each device
  * @param threads {@code threads}: threads that one run may use inside the engine; default: 1, or
  *     the processors divided by {@code instances} if those are given
  * @param device {@code device}: {@code auto}, {@code cpu}, {@code gpu} or {@code gpu:N}; default:
@@ -122,6 +122,11 @@ public record ModelOptions(
     return instanceGroups.isEmpty()
         ? List.of(new InstanceGroup(device.orElse(new DeviceChoice.Auto()), instances))
         : instanceGroups;
+  }
+
+  /** Whether the number of instances is given. */
+  boolean isCounted() {
+    return groups().stream().anyMatch(group -> group.count().isPresent());
   }
 
   /** Whether anything is said about devices or instances. */
