@@ -101,8 +101,7 @@ final class Calibration {
     List<Placement> usual = selection.place(plan.options());
     selection
         .passedOver(plan.options(), usual)
-        .ifPresent(why ->
-            LOG.warn("{} runs on the CPU though there is a GPU: {}", plan.id(), why));
+        .ifPresent(why -> LOG.warn("{} runs on the CPU though there is a GPU: {}", plan.id(), why));
     Optional<String> key = key(plan, usual);
     Optional<CalibrationCache.Entry> known = key.flatMap(cache::find);
     Placement first = usual.getFirst();
@@ -111,8 +110,7 @@ final class Calibration {
             .map(entry -> new Placement(first.device(), entry.instances(), entry.threads()))
             .orElse(first);
     long start = ticker.nanos();
-    Run run =
-        new Run(plan, usual, Instances.load(plan, placement), ticker.nanos() - start);
+    Run run = new Run(plan, usual, Instances.load(plan, placement), ticker.nanos() - start);
     try {
       return run.ready(key, known);
     } catch (Throwable e) {

@@ -54,7 +54,9 @@ final class DeviceSelection {
     counts.forEach((device, count) ->
         placements.add(
             new Placement(
-                device, count, options.threads().orElseGet(() -> threads(device, count, options)))));
+                device,
+                count,
+                options.threads().orElseGet(() -> threads(device, count, options)))));
     return List.copyOf(placements);
   }
 
@@ -64,23 +66,25 @@ final class DeviceSelection {
       Optional<Integer> threads,
       Map<Device, Integer> counts) {
     for (int i = 0; i < devices.size(); i++) {
-      Device device = devices.get(i);
-      Optional<Integer> all = group.count();
-      int share = i;
-      int count =
-          all.map(number ->
-                  group.each()
-                      ? number
-                      : number / devices.size() + (share < number % devices.size() ? 1 : 0))
-              .orElseGet(() ->
-                  switch (device.kind()) {
-                    case CPU -> Math.max(1, processors / threads.orElse(1));
-                    case GPU -> 1;
-                  });
+      int count = count(group, devices, i, threads);
       if (count > 0) {
-        counts.merge(device, count, Integer::sum);
+        counts.merge(devices.get(i), count, Integer::sum);
       }
     }
+  }
+
+  /** How many instances of the group the {@code i}th of its devices gets. */
+  private int count(InstanceGroup group, List<Device> devices, int i, Optional<Integer> threads) {
+    if (group.count().isEmpty()) {
+      return switch (devices.get(i).kind()) {
+        case CPU -> Math.max(1, processors / threads.orElse(1));
+        case GPU -> 1;
+      };
+    }
+    int count = group.count().get();
+    return group.each()
+        ? count
+        : count / devices.size() + (i < count % devices.size() ? 1 : 0);
   }
 
   private int threads(Device device, int count, ModelOptions options) {
@@ -134,8 +138,7 @@ final class DeviceSelection {
   Optional<String> passedOver(ModelOptions options, List<Placement> placements) {
     boolean open =
         options.groups().stream().anyMatch(group -> group.device() instanceof DeviceChoice.Auto);
-    boolean used =
-        placements.stream().anyMatch(each -> each.device().kind() == Device.Kind.GPU);
+    boolean used = placements.stream().anyMatch(each -> each.device().kind() == Device.Kind.GPU);
     return open && !used && host.get().deviceFiles()
         ? Optional.of(MissingGpu.why(host.get(), backend.gpuSupport()))
         : Optional.empty();

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
@@ -15,7 +16,7 @@ import java.util.stream.Stream;
  *
  * @param deviceFiles whether the system shows a GPU: {@code /dev/nvidia*}, or {@code /dev/dxg} on
  *     Linux below Windows
- * @param driver what the driver says
+ * @param driver what the driver says, if there is a GPU
  * @param cudaVisible {@code CUDA_VISIBLE_DEVICES}, by which CUDA hides GPUs from a process and
  *     numbers the others
  * @param nvidiaVisible {@code NVIDIA_VISIBLE_DEVICES}, by which NVIDIA's container toolkit chooses
@@ -28,16 +29,22 @@ record GpuHost(
     Optional<String> nvidiaVisible) {
   private static final Path NAMES = Path.of("/proc/driver/nvidia/gpus");
 
-  /** This machine. Loads the driver's library, if there is one. */
+  /** This machine. Loads the driver's library, if there is a GPU for it. */
   static GpuHost here() {
-    return of(Path.of("/dev"), NvidiaDriver.ofThisMachine(), System.getenv());
+    return of(Path.of("/dev"), NvidiaDriver::ofThisMachine, System.getenv());
   }
 
-  /** A machine of that directory of devices and that environment. */
-  static GpuHost of(Path devices, NvidiaDriver driver, Map<String, String> environment) {
+  /**
+   * A machine of that directory of devices and that environment.
+   *
+   * @param driver asked only if there is a GPU
+   */
+  static GpuHost of(
+      Path devices, Supplier<NvidiaDriver> driver, Map<String, String> environment) {
+    boolean hasGpu = hasGpu(devices);
     return new GpuHost(
-        hasGpu(devices),
-        driver,
+        hasGpu,
+        hasGpu ? driver.get() : NvidiaDriver.NONE,
         Optional.ofNullable(environment.get("CUDA_VISIBLE_DEVICES")),
         Optional.ofNullable(environment.get("NVIDIA_VISIBLE_DEVICES")));
   }

@@ -131,10 +131,7 @@ final class ModelLoader {
                   id.toString(),
                   batching,
                   BatchPolicies.of(
-                      options.batching(),
-                      maxBatchSize,
-                      ready.placements(),
-                      ready.samples()))
+                      options.batching(), maxBatchSize, ready.placements(), ready.samples()))
               .listener(modelMeters)
               .ticker(ticker)
               .startGroups(groups);

@@ -138,8 +138,8 @@ class DeviceSelectionTest {
                     Map.of("kind", "KIND_AUTO", "gpus", List.of()),
                     Map.of("kind", "KIND_CPU", "count", 3))));
     assertThat(selection().place(overrides)).containsExactly(gpu(1, 3), gpu(0, 1), cpu(3, 2));
-    assertThatThrownBy(() ->
-            LoadOverrides.read(Map.of("instance_group", List.of(Map.of("kind", "KIND_TPU")))))
+    assertThatThrownBy(
+            () -> LoadOverrides.read(Map.of("instance_group", List.of(Map.of("kind", "KIND_TPU")))))
         .hasMessage(
             "Invalid config override: instance-groups[0].device: expected auto, cpu, gpu or gpu:N,"
                 + " got 'KIND_TPU'");
@@ -304,15 +304,15 @@ class DeviceSelectionTest {
 
   @Test
   void host_isWhatItsDevicesAndEnvironmentSay(@TempDir Path devices) throws IOException {
-    assertThat(GpuHost.of(devices.resolve("none"), NvidiaDriver.NONE, Map.of())).isEqualTo(NO_GPU);
-    Files.createFile(devices.resolve("nvidiactl"));
-    assertThat(GpuHost.of(devices, NvidiaDriver.NONE, Map.of())).isEqualTo(NO_GPU);
-    Files.createFile(devices.resolve("nvidia1"));
     NvidiaDriver driver = new NvidiaDriver(true, 0, 1);
+    assertThat(GpuHost.of(devices.resolve("none"), () -> driver, Map.of())).isEqualTo(NO_GPU);
+    Files.createFile(devices.resolve("nvidiactl"));
+    assertThat(GpuHost.of(devices, () -> driver, Map.of())).isEqualTo(NO_GPU);
+    Files.createFile(devices.resolve("nvidia1"));
     assertThat(
             GpuHost.of(
                 devices,
-                driver,
+                () -> driver,
                 Map.of("CUDA_VISIBLE_DEVICES", "1", "NVIDIA_VISIBLE_DEVICES", "all")))
         .isEqualTo(new GpuHost(true, driver, Optional.of("1"), Optional.of("all")));
   }

@@ -3,7 +3,6 @@ package dev.millrace.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.millrace.api.Device;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import java.time.Duration;

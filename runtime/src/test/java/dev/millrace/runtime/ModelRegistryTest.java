@@ -59,8 +59,9 @@ class ModelRegistryTest {
   @AfterEach
   void closeServers_freesEverything() {
     servers.forEach(ModelServer::close);
-    assertThat(backend.openPredictors).hasValue(0);
-    assertThat(backend.openModels).hasValue(0);
+    // What a reload has replaced is freed on a thread of its own.
+    Await.until("all predictors are closed", () -> backend.openPredictors.get() == 0);
+    Await.until("all models are closed", () -> backend.openModels.get() == 0);
   }
 
   private static void assertRefused(Runnable call, ErrorCode code, String message) {

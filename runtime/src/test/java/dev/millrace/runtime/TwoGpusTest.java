@@ -57,8 +57,7 @@ class TwoGpusTest {
 
   private ModelServer loaded(Path path) {
     ModelServer server =
-        ModelServer.create(
-            RuntimeConfig.of(path).withProcessors(4), List.of(backend), registry);
+        ModelServer.create(RuntimeConfig.of(path).withProcessors(4), List.of(backend), registry);
     servers.add(server);
     server.models().loadAll(LoadListener.NONE);
     return server;
@@ -157,8 +156,7 @@ class TwoGpusTest {
 
   @Test
   void groups_mixDevices_andAReloadMayMoveTheModel() throws IOException {
-    ModelServer server =
-        server("instance-groups:\n- {device: gpu:1}\n- {device: cpu, count: 2}\n");
+    ModelServer server = server("instance-groups:\n- {device: gpu:1}\n- {device: cpu, count: 2}\n");
     assertThat(loads()).containsExactly("1 on gpu:1", "2 on cpu");
     assertThat(Requests.y(server.infer(Requests.of("m", 1, 2)))).containsExactly(2, 4);
     server.models().load("m", Map.of("device", "gpu:0")).join();

@@ -40,8 +40,9 @@ public final class ConfigurationMessages {
             .setVersionPolicy(versionPolicy(model.options()))
             .setMaxBatchSize(metadata.maxBatchSize())
             .setModelTransactionPolicy(ModelTransactionPolicy.newBuilder().setDecoupled(false));
-    model.placements().forEach(placement ->
-        config.addInstanceGroup(instances(metadata.id().name(), placement)));
+    model
+        .placements()
+        .forEach(placement -> config.addInstanceGroup(instances(metadata.id().name(), placement)));
     metadata.inputs().forEach(input -> config.addInput(input(input, metadata)));
     metadata.outputs().forEach(output -> config.addOutput(output(output, model)));
     metadata

@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Loads ONNX models into ONNX Runtime.
  *
- * <p>All predictors of a model on one device share one session, so its weights are there once. A run uses the
- * calling thread and as many more as {@link ModelSource#threads()} says.
+ * <p>All predictors of a model on one device share one session, so its weights are there once. A
+ * run uses the calling thread and as many more as {@link ModelSource#threads()} says.
  */
 public final class OnnxBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(OnnxBackend.class);

@@ -31,8 +31,7 @@ final class OnnxGpus {
    * @throws LinkageError if the engine cannot be used at all
    */
   static GpuSupport support() {
-    return support(
-        OrtEnvironment.PROVIDERS, NvidiaDriver.ofThisMachine(), () -> Provider.FAILURE);
+    return support(OrtEnvironment.PROVIDERS, NvidiaDriver.ofThisMachine(), () -> Provider.FAILURE);
   }
 
   /**

@@ -20,7 +20,9 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is made of described builds, drivers and libraries; and of this build, which is for CPUs. */
+/**
+ * What is made of described builds, drivers and libraries; and of this build, which is for CPUs.
+ */
 class OnnxGpusTest {
   private static final List<String> CPU_BUILD = List.of("CPUExecutionProvider");
   private static final List<String> GPU_BUILD =
@@ -84,11 +86,11 @@ class OnnxGpusTest {
 
   @Test
   void provider_isToldWhichGpu_andWhatTheConfigurationSays() {
-    assertThat(OrtSessionOptions.cudaOptions(1, Map.of())).containsExactly(Map.entry("device_id", "1"));
+    assertThat(OrtSessionOptions.cudaOptions(1, Map.of()))
+        .containsExactly(Map.entry("device_id", "1"));
     assertThat(OrtSessionOptions.cudaOptions(0, Map.of("gpu_mem_limit", "1073741824")))
         .containsExactly(Map.entry("device_id", "0"), Map.entry("gpu_mem_limit", "1073741824"));
-    OnnxSettings onGpu =
-        OnnxSettings.read(Settings.empty("model.yaml"), OnnxGpus.CUDA, GPU_BUILD);
+    OnnxSettings onGpu = OnnxSettings.read(Settings.empty("model.yaml"), OnnxGpus.CUDA, GPU_BUILD);
     assertThat(onGpu.provider()).isEqualTo(OnnxGpus.CUDA);
     assertThatThrownBy(() ->
             OnnxSettings.read(
@@ -130,7 +132,6 @@ class OnnxGpusTest {
   @Test
   void providerThatThisBuildLacks_isRefusedByTheEngine() {
     assertThat(OrtSessionOptions.tryCuda())
-        .hasValueSatisfying(
-            failure -> assertThat(failure.words()).containsIgnoringCase("CUDA"));
+        .hasValueSatisfying(failure -> assertThat(failure.words()).containsIgnoringCase("CUDA"));
   }
 }

@@ -29,9 +29,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Loads TorchScript models into PyTorch.
  *
- * <p>All predictors of a model on one device share one module, so its weights are there once; a script that
- * changes its module runs in one of them at a time. A run uses the calling thread and as many more
- * as {@link ModelSource#threads()} says. The engine itself is loaded with the first model.
+ * <p>All predictors of a model on one device share one module, so its weights are there once; a
+ * script that changes its module runs in one of them at a time. A run uses the calling thread and
+ * as many more as {@link ModelSource#threads()} says. The engine itself is loaded with the first
+ * model.
  *
  * <p>A script does not say what datatypes and shapes it takes. They are what the configuration
  * declares, else what the script was traced with; of one that was not traced, the metadata list no
@@ -112,8 +113,7 @@ public final class PyTorchBackend implements Backend {
     try {
       return PyTorchNatives.areForGpus()
           ? new GpuSupport.Ready()
-          : new GpuSupport.None(
-              "its PyTorch is the build for CPUs; " + GpuSupport.BUILD_FOR_GPUS);
+          : new GpuSupport.None("its PyTorch is the build for CPUs; " + GpuSupport.BUILD_FOR_GPUS);
     } catch (IllegalStateException e) {
       return new GpuSupport.None("its PyTorch cannot be used here: " + e.getMessage());
     }

@@ -22,13 +22,15 @@ import org.jspecify.annotations.Nullable;
  * each of them, in a temporary directory with links to everything else. To be closed when the
  * engine has loaded it.
  *
- * <p>That is how a process has models on several GPUs: the engine takes {@code
- * visible_device_list} from the first session for all of them, and puts what names no device onto
- * the first GPU. What names a processor stays there, and so does, by soft placement, what a GPU has
- * no kernel for. The graph, which may hold all weights, is mapped and never on the heap.
+ * <p>That is how a process has models on several GPUs: the engine takes {@code visible_device_list}
+ * from the first session for all of them, and puts what names no device onto the first GPU. What
+ * names a processor stays there, and so does, by soft placement, what a GPU has no kernel for. The
+ * graph, which may hold all weights, is mapped and never on the heap.
  */
 final class PlacedSavedModel implements AutoCloseable {
-  /** Messages that have nodes in them, or are one ({@code saved_model.proto} and what it imports). */
+  /**
+   * Messages that have nodes in them, or are one ({@code saved_model.proto} and what it imports).
+   */
   private enum Level {
     SAVED_MODEL,
     META_GRAPH,
@@ -146,8 +148,8 @@ final class PlacedSavedModel implements AutoCloseable {
         : size;
   }
 
-  private static void write(
-      ByteBuffer message, Level level, String device, CodedOutputStream out) throws IOException {
+  private static void write(ByteBuffer message, Level level, String device, CodedOutputStream out)
+      throws IOException {
     CodedInputStream in = CodedInputStream.newInstance(message);
     String own = "";
     while (!in.isAtEnd()) {

@@ -24,8 +24,8 @@ import org.tensorflow.proto.SignatureDef;
 /**
  * Loads SavedModels into TensorFlow.
  *
- * <p>All predictors of a model on one device share one session, so its variables are there once. A run uses
- * the calling thread and as many more as {@link ModelSource#threads()} says.
+ * <p>All predictors of a model on one device share one session, so its variables are there once. A
+ * run uses the calling thread and as many more as {@link ModelSource#threads()} says.
  */
 public final class TensorFlowBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(TensorFlowBackend.class);
@@ -79,9 +79,7 @@ public final class TensorFlowBackend implements Backend {
   public GpuSupport gpuSupport() {
     try {
       return TfDevices.support(
-          TfDevices.isBuiltForGpus(),
-          NvidiaDriver.ofThisMachine(),
-          TensorFlowBackend::gpus);
+          TfDevices.isBuiltForGpus(), NvidiaDriver.ofThisMachine(), TensorFlowBackend::gpus);
     } catch (LinkageError e) {
       return new GpuSupport.None("its TensorFlow cannot be used here: " + cause(e).getMessage());
     }
@@ -131,8 +129,7 @@ public final class TensorFlowBackend implements Backend {
       if (source.device().kind() == Device.Kind.CPU || source.device().index() == 0) {
         return TfSession.open(source.path(), settings.tags(), config);
       }
-      try (PlacedSavedModel placed =
-          PlacedSavedModel.of(source.path(), source.device().index())) {
+      try (PlacedSavedModel placed = PlacedSavedModel.of(source.path(), source.device().index())) {
         return TfSession.open(placed.directory(), settings.tags(), config);
       }
     } catch (TfException e) {

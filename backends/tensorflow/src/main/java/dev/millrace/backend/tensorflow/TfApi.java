@@ -100,8 +100,7 @@ final class TfApi {
     return library
         .find(name)
         .map(address ->
-            LINKER.downcallHandle(
-                address, FunctionDescriptor.of(JAVA_LONG, longs(arguments))));
+            LINKER.downcallHandle(address, FunctionDescriptor.of(JAVA_LONG, longs(arguments))));
   }
 
   private static MemoryLayout[] longs(int count) {

@@ -30,7 +30,9 @@ import org.tensorflow.proto.MetaGraphDef;
 import org.tensorflow.proto.NodeDef;
 import org.tensorflow.proto.SavedModel;
 
-/** GPUs as far as a machine without any can tell: the engine puts what it lacks onto the processor. */
+/**
+ * GPUs as far as a machine without any can tell: the engine puts what it lacks onto the processor.
+ */
 class TensorFlowGpusTest {
   private static final NvidiaDriver TWO_GPUS = new NvidiaDriver(true, 0, 2);
   private static final String GPU_1 = "/device:GPU:1";
@@ -169,8 +171,7 @@ class TensorFlowGpusTest {
   void model_runsFromItsCopy() {
     for (int gpu = 0; gpu < 2; gpu++) {
       Path model = Path.of("..", "..", "examples", "half_plus_two", "1");
-      try (TensorModel loaded =
-              (TensorModel) new TensorFlowBackend().load(source(model, gpu));
+      try (TensorModel loaded = (TensorModel) new TensorFlowBackend().load(source(model, gpu));
           Predictor predictor = loaded.newPredictor();
           TensorMap inputs = TensorMap.of("x", Tensor.copyOf(Shape.of(2), 1f, 5f));
           TensorMap outputs = predictor.predict(inputs, List.of())) {
