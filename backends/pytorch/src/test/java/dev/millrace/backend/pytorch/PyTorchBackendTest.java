@@ -73,7 +73,7 @@ class PyTorchBackendTest {
     assertThat(metadata.outputs()).isEmpty();
     assertThat(metadata.maxBatchSize()).isEqualTo(PyTorchBackend.MAX_BATCH_SIZE);
     assertThat(metadata.properties())
-        .containsEntry("pytorch", "2.7.1")
+        .containsEntry("pytorch", PyTorchEngine.version())
         .containsEntry("arguments", "INPUT0, INPUT1");
   }
 
@@ -208,7 +208,9 @@ class PyTorchBackendTest {
   void scriptThatTheEngineCannotRun_isRefusedWithItsReason() {
     assertRefused(
         PyTorchFixture.file("newer.pt"),
-        "written by a newer PyTorch: its format is 99, the newest that PyTorch 2.7.1 reads is 10");
+        "written by a newer PyTorch: its format is 99, the newest that PyTorch "
+            + PyTorchEngine.version()
+            + " reads is 10");
     assertRefused(PyTorchFixture.file("unknown.pt"), "Unknown builtin op: aten::nonsense.");
     assertRefused(PyTorchFixture.file("nothing.pt"), "the script has no method forward");
     assertRefused(
