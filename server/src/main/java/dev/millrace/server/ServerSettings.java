@@ -77,7 +77,7 @@ final class ServerSettings {
           Group.MODEL,
           ValueType.device(),
           "auto",
-          "Where the model runs: [devices.md](devices.md). `auto` takes the GPUs that are there, else"
+          "Where the model runs. `auto` takes the GPUs that are there, else"
               + " the CPU; `gpu` spreads the instances over all GPUs. A device that is not there fails"
               + " the load, and the error says what is missing.");
   static final Setting<Integer> INSTANCES =
