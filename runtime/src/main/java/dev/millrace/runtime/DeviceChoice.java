@@ -1,5 +1,6 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.Settings;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
@@ -7,7 +8,7 @@ import java.util.regex.Pattern;
 
 /** Where a configuration wants a model to run. */
 public sealed interface DeviceChoice {
-  /** {@code auto}: the best device that the backend has. */
+  /** {@code auto}: a GPU that the backend can use, else the CPU. */
   record Auto() implements DeviceChoice {
     @Override
     public String toString() {
@@ -23,12 +24,24 @@ public sealed interface DeviceChoice {
     }
   }
 
-  /** {@code gpu} or {@code gpu:N}; without a number, the first one. */
+  /** {@code gpu} or {@code gpu:N}; without a number, all of them. */
   record Gpu(OptionalInt index) implements DeviceChoice {
     @Override
     public String toString() {
       return index.isPresent() ? "gpu:" + index.getAsInt() : "gpu";
     }
+  }
+
+  /**
+   * The choice under {@code device}.
+   *
+   * @throws dev.millrace.api.InferenceException INVALID_ARGUMENT if it is none
+   */
+  static Optional<DeviceChoice> read(Settings settings) {
+    return settings
+        .string("device")
+        .map(text ->
+            parse(text).orElseThrow(() -> settings.bad("device", text, "auto, cpu, gpu or gpu:N")));
   }
 
   /** The choice that {@code text} spells; empty if it spells none. */

@@ -1,13 +1,14 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
-import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
-import dev.millrace.batcher.DeviceArbiter;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -24,10 +25,8 @@ final class LoadedModel {
   private final ModelMetadata metadata;
   private final ModelOptions options;
   private final Map<String, LabelFile> labels;
-  private final Placement placement;
-  private final Servable servable;
+  private final List<ModelOnDevice> parts;
   private final Batcher batcher;
-  private final DeviceArbiter.Share device;
   private final Chain chain;
   private final Pipeline pipeline;
   private final Runnable onFreed;
@@ -42,9 +41,8 @@ final class LoadedModel {
    * @param metadata what clients see of the model
    * @param options what was said about how it is served
    * @param labels names of classes, by output
-   * @param servable taken over
-   * @param batcher over the servable's predictors; taken over
-   * @param device what the batcher uses; taken over
+   * @param parts the model on each of its devices; taken over
+   * @param batcher over the predictors of all of them; taken over
    * @param chain what stands around the model; taken over
    * @param onFreed is called once, after everything else is freed
    */
@@ -52,10 +50,8 @@ final class LoadedModel {
       ModelMetadata metadata,
       ModelOptions options,
       Map<String, LabelFile> labels,
-      Placement placement,
-      Servable servable,
+      List<ModelOnDevice> parts,
       Batcher batcher,
-      DeviceArbiter.Share device,
       Chain chain,
       Pipeline pipeline,
       Runnable onFreed,
@@ -63,10 +59,8 @@ final class LoadedModel {
     this.metadata = metadata;
     this.options = options;
     this.labels = labels;
-    this.placement = placement;
-    this.servable = servable;
+    this.parts = List.copyOf(parts);
     this.batcher = batcher;
-    this.device = device;
     this.chain = chain;
     this.pipeline = pipeline;
     this.onFreed = onFreed;
@@ -90,16 +84,23 @@ final class LoadedModel {
     return labels;
   }
 
-  Placement placement() {
-    return placement;
+  /** Where it runs. */
+  List<Placement> placements() {
+    return parts.stream().map(ModelOnDevice::placement).toList();
+  }
+
+  /** The model on that device; empty if it does not run there. */
+  Optional<ModelOnDevice> on(Device device) {
+    return parts.stream().filter(part -> part.placement().device().equals(device)).findFirst();
+  }
+
+  /** How many predictors run at the same time. */
+  int instances() {
+    return parts.stream().mapToInt(part -> part.placement().instances()).sum();
   }
 
   Batcher batcher() {
     return batcher;
-  }
-
-  DeviceArbiter.Share device() {
-    return device;
   }
 
   Pipeline pipeline() {
@@ -155,9 +156,9 @@ final class LoadedModel {
   private void free() {
     try {
       batcher.close();
-      device.close();
+      parts.forEach(part -> part.share().close());
       if (batcher.hungRuns() == 0) {
-        servable.close();
+        parts.forEach(part -> part.servable().close());
       } else { // closing it under a run would end the process
         LOG.error("{}: a run has not come back, so the model stays in memory", id());
       }

@@ -7,10 +7,10 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.InferenceLogger;
-import dev.millrace.api.spi.Predictor;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
 import dev.millrace.batcher.DeviceArbiter;
+import dev.millrace.batcher.RunnerGroup;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -71,7 +71,7 @@ final class ModelLoader {
       try {
         return start(plan, ready, metadata(plan, ready), chain, labels, start);
       } catch (Throwable e) {
-        ready.instances().close();
+        ready.close();
         throw e;
       }
     } catch (Throwable e) {
@@ -110,30 +110,33 @@ final class ModelLoader {
             options.batching().sizesUpTo(maxBatchSize),
             maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
     List<InferenceLogger> loggers = loggers(id, options);
-    List<Predictor> predictors = ready.instances().predictors();
-    Placement placement = ready.instances().placement();
     ModelMeters modelMeters = meters.acquire(id);
-    DeviceArbiter.Share device =
-        devices.join(placement, options.batching().deviceShare().orElse(1));
+    List<ModelOnDevice> parts = new ArrayList<>();
     Batcher batcher;
     try {
+      List<RunnerGroup> groups = new ArrayList<>();
+      for (Instances instances : ready.instances()) {
+        DeviceArbiter.Share share =
+            devices.join(instances.placement(), options.batching().deviceShare().orElse(1));
+        parts.add(new ModelOnDevice(instances.placement(), instances.model(), share));
+        groups.add(
+            new RunnerGroup(
+                instances.predictors(),
+                share,
+                instances.model()::newPredictor,
+                modelMeters.on(instances.placement().device())));
+      }
       batcher =
           Batcher.of(
                   id.toString(),
                   batching,
                   BatchPolicies.of(
-                      options.batching(),
-                      maxBatchSize,
-                      placement.device(),
-                      predictors.size(),
-                      ready.samples()))
+                      options.batching(), maxBatchSize, ready.placements(), ready.samples()))
               .listener(modelMeters)
               .ticker(ticker)
-              .device(device)
-              .spares(ready.instances().model()::newPredictor)
-              .start(predictors);
+              .startGroups(groups);
     } catch (Throwable e) {
-      device.close();
+      parts.forEach(part -> part.share().close());
       meters.release(id);
       throw e;
     }
@@ -152,10 +155,8 @@ final class ModelLoader {
         outer,
         options,
         labels,
-        placement,
-        ready.instances().model(),
+        parts,
         batcher,
-        device,
         chain,
         pipeline,
         () -> meters.release(id),
@@ -179,12 +180,12 @@ final class ModelLoader {
 
   /** What the model declares, with what the configuration says about it and what was found out. */
   private static ModelMetadata metadata(LoadPlan plan, Calibration.Ready ready) {
-    ModelMetadata declared = ready.instances().model().metadata();
+    ModelMetadata declared = ready.first().model().metadata();
     int maxBatchSize = maxBatchSize(declared.maxBatchSize(), plan.options());
     ModelMetadata metadata =
         declared
             .withMaxBatchSize(ready.merge() ? maxBatchSize : 0)
-            .withProperty("device", ready.instances().placement().device().toString());
+            .withProperty("device", Placement.devices(ready.placements()));
     for (Map.Entry<String, String> property : ready.properties().entrySet()) {
       metadata = metadata.withProperty(property.getKey(), property.getValue());
     }

@@ -4,6 +4,7 @@ import dev.millrace.api.Settings;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -18,11 +19,13 @@ import java.util.Optional;
  *     merge requests; default: what the model declares, or {@value #DEFAULT_MAX_BATCH_SIZE} if it
  *     is batchable without a bound
  * @param instances {@code instances}: predictors that run at the same time; default on CPU: the
- *     processors divided by {@code threads}, else 1
+ *     processors divided by {@code threads}, else 1 on each device
  * @param threads {@code threads}: threads that one run may use inside the engine; default: 1, or
  *     the processors divided by {@code instances} if those are given
  * @param device {@code device}: {@code auto}, {@code cpu}, {@code gpu} or {@code gpu:N}; default:
  *     {@code auto}
+ * @param instanceGroups {@code instance-groups}: instances on several devices, in place of {@code
+ *     device} and {@code instances}; default: one group of these
  * @param queueLimit {@code queue-limit}: requests that may wait for the model, more are refused;
  *     default: {@value #DEFAULT_QUEUE_LIMIT}
  * @param queueBytes {@code queue-bytes}: memory that their inputs may take; default: 512MB
@@ -43,6 +46,7 @@ public record ModelOptions(
     Optional<Integer> instances,
     Optional<Integer> threads,
     Optional<DeviceChoice> device,
+    List<InstanceGroup> instanceGroups,
     Optional<Integer> queueLimit,
     Optional<Long> queueBytes,
     Optional<Boolean> warmUp,
@@ -57,6 +61,7 @@ public record ModelOptions(
   static final Duration DEFAULT_CALIBRATION_TIME = Duration.ofSeconds(2);
 
   public ModelOptions {
+    instanceGroups = List.copyOf(instanceGroups);
     logger = Collections.unmodifiableMap(new LinkedHashMap<>(logger));
   }
 
@@ -80,7 +85,8 @@ public record ModelOptions(
         settings.integer("max-batch-size", 0, 1 << 20),
         settings.integer("instances", 1, 1024),
         settings.integer("threads", 1, 1024),
-        settings.string("device").map(text -> device(settings, text)),
+        DeviceChoice.read(settings),
+        instanceGroups(settings),
         settings.integer("queue-limit", 1, Integer.MAX_VALUE),
         settings.size("queue-bytes"),
         settings.bool("warm-up"),
@@ -100,13 +106,40 @@ public record ModelOptions(
     return values;
   }
 
-  private static DeviceChoice device(Settings settings, String text) {
-    return DeviceChoice.parse(text)
-        .orElseThrow(() -> settings.bad("device", text, "auto, cpu, gpu or gpu:N"));
+  private static List<InstanceGroup> instanceGroups(Settings settings) {
+    List<InstanceGroup> groups = InstanceGroup.read(settings);
+    for (String key : List.of("device", "instances")) {
+      if (!groups.isEmpty() && settings.value(key).isPresent()) {
+        throw settings.bad(
+            key, settings.value(key).get(), "nothing, as 'instance-groups' says the same");
+      }
+    }
+    return groups;
   }
 
-  /** These options, and where they say nothing, {@code lower}. */
+  /** The instances that are asked for; the short form, or the default, is one group. */
+  List<InstanceGroup> groups() {
+    return instanceGroups.isEmpty()
+        ? List.of(new InstanceGroup(device.orElse(new DeviceChoice.Auto()), instances))
+        : instanceGroups;
+  }
+
+  /** Whether the number of instances is given. */
+  boolean isCounted() {
+    return groups().stream().anyMatch(group -> group.count().isPresent());
+  }
+
+  /** Whether anything is said about devices or instances. */
+  private boolean isPlaced() {
+    return instances.isPresent() || device.isPresent() || !instanceGroups.isEmpty();
+  }
+
+  /**
+   * These options, and where they say nothing, {@code lower}. Groups, and the short form of one,
+   * take the place of each other.
+   */
   public ModelOptions over(ModelOptions lower) {
+    boolean grouped = !instanceGroups.isEmpty();
     Map<String, Object> section = new LinkedHashMap<>(lower.logger);
     section.putAll(logger);
     return new ModelOptions(
@@ -114,9 +147,10 @@ public record ModelOptions(
         versionPolicy.or(lower::versionPolicy),
         versionLabels.or(lower::versionLabels),
         maxBatchSize.or(lower::maxBatchSize),
-        instances.or(lower::instances),
+        grouped ? instances : instances.or(lower::instances),
         threads.or(lower::threads),
-        device.or(lower::device),
+        grouped ? device : device.or(lower::device),
+        isPlaced() ? instanceGroups : lower.instanceGroups,
         queueLimit.or(lower::queueLimit),
         queueBytes.or(lower::queueBytes),
         warmUp.or(lower::warmUp),

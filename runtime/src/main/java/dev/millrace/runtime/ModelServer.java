@@ -56,7 +56,10 @@ public final class ModelServer implements AutoCloseable {
             new ModelRepository(config.models(), backends),
             new ModelLoader(
                 new Calibration(
-                    config.processors(), new CalibrationCache(config.calibrationCache()), ticker),
+                    config.processors(),
+                    GpuHost::here,
+                    new CalibrationCache(config.calibrationCache()),
+                    ticker),
                 new DeviceArbiters(config.processors()),
                 steps,
                 meters,

@@ -59,8 +59,9 @@ class ModelRegistryTest {
   @AfterEach
   void closeServers_freesEverything() {
     servers.forEach(ModelServer::close);
-    assertThat(backend.openPredictors).hasValue(0);
-    assertThat(backend.openModels).hasValue(0);
+    // What a reload has replaced is freed on a thread of its own.
+    Await.until("all predictors are closed", () -> backend.openPredictors.get() == 0);
+    Await.until("all models are closed", () -> backend.openModels.get() == 0);
   }
 
   private static void assertRefused(Runnable call, ErrorCode code, String message) {
@@ -87,7 +88,7 @@ class ModelRegistryTest {
 
               @Override
               public void loaded(ModelId model, ModelDescription description, Duration elapsed) {
-                events.add("loaded " + model + " on " + description.device());
+                events.add("loaded " + model + " on " + description.devices());
               }
             });
     assertThat(events).containsExactly("loading m:1", "loaded m:1 on cpu");
@@ -97,7 +98,7 @@ class ModelRegistryTest {
     assertThat(description.metadata().id()).isEqualTo(new ModelId("m", "1"));
     assertThat(description.metadata().properties()).containsEntry("device", "cpu");
     assertThat(description.versions()).containsExactly("1");
-    assertThat(description.device()).isEqualTo(Device.CPU);
+    assertThat(description.placements()).containsExactly(new Placement(Device.CPU, 2, 1));
     assertThat(description.instances()).isEqualTo(2);
   }
 

@@ -133,6 +133,7 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.INSTANCES),
             configuration.find(ServerSettings.THREADS),
             configuration.find(ServerSettings.DEVICE),
+            List.of(),
             configuration.find(ServerSettings.QUEUE_LIMIT),
             configuration.find(ServerSettings.QUEUE_BYTES),
             configuration.find(ServerSettings.WARM_UP),

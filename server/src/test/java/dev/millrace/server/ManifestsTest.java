@@ -31,7 +31,7 @@ class ManifestsTest {
 
   @Test
   void manifests_areThere() throws IOException {
-    assertThat(manifests()).hasSize(3);
+    assertThat(manifests()).hasSize(5);
   }
 
   @ParameterizedTest

@@ -112,7 +112,11 @@ class MillraceServerTest {
       Answer answer = RestClient.get(server.port(), "/admin/models/sum/batching");
       assertThat(answer.status()).as(answer.body()).isEqualTo(200);
       assertThat(answer.body())
-          .contains("\"model\":\"sum\"", "\"device\":\"cpu\"", "\"learns\":true")
+          .contains(
+              "\"model\":\"sum\"",
+              "\"device\":\"cpu\"",
+              "\"placements\":[{\"device\":\"cpu\"",
+              "\"learns\":true")
           .contains("\"curve\":[{\"rows\":1,\"us\":");
       assertThat(RestClient.get(server.port(), "/admin/models/sum/versions/1/batching").status())
           .isEqualTo(200);

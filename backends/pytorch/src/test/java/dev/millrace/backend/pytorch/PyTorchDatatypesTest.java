@@ -40,17 +40,6 @@ class PyTorchDatatypesTest {
     }
   }
 
-  @ParameterizedTest
-  @FieldSource("TYPES")
-  void unalignedBytes_comeBackAsTheyWent(DataType type) {
-    try (PyTorchFixture torch = PyTorchFixture.of("identity");
-        Tensor aligned = random(type, Shape.of(9))) {
-      ByteBuffer memory = ByteBuffer.allocateDirect(aligned.byteSize() + 1);
-      memory.put(1, aligned.data(), 0, aligned.byteSize());
-      assertIdentity(torch, Tensor.wrap(type, aligned.shape(), memory.position(1)));
-    }
-  }
-
   @Test
   void halfPrecisionAndShortNumbers_areCountedAsSuch() {
     try (PyTorchFixture torch = PyTorchFixture.of("doubled")) {

