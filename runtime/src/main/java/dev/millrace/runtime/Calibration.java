@@ -134,6 +134,10 @@ final class Calibration {
     Ready ready(Optional<String> key, Optional<CalibrationCache.Entry> known) {
       List<LatencySample> samples = List.of();
       if (plan.options().warmUp().orElse(true)) {
+        if (plan.declared().isPresent()) {
+          new WarmUpSamples(metadata, plan.directories())
+              .run(plan.declared().get().warmUps(), best.predictors());
+        }
         long end = ticker.nanos() + time(plan).toNanos();
         Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
         if (inputs.isPresent()) {

@@ -40,10 +40,8 @@ public sealed interface DeviceChoice {
   static Optional<DeviceChoice> read(Settings settings) {
     return settings
         .string("device")
-        .map(
-            text ->
-                parse(text)
-                    .orElseThrow(() -> settings.bad("device", text, "auto, cpu, gpu or gpu:N")));
+        .map(text ->
+            parse(text).orElseThrow(() -> settings.bad("device", text, "auto, cpu, gpu or gpu:N")));
   }
 
   /** The choice that {@code text} spells; empty if it spells none. */

@@ -8,6 +8,7 @@ import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.DeviceArbiter;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -24,6 +25,7 @@ final class LoadedModel {
   private final ModelMetadata metadata;
   private final ModelOptions options;
   private final Map<String, LabelFile> labels;
+  private final Optional<TritonConfig> declared;
   private final Placement placement;
   private final Servable servable;
   private final Batcher batcher;
@@ -42,6 +44,7 @@ final class LoadedModel {
    * @param metadata what clients see of the model
    * @param options what was said about how it is served
    * @param labels names of classes, by output
+   * @param declared what a {@code config.pbtxt} says of the model
    * @param servable taken over
    * @param batcher over the servable's predictors; taken over
    * @param device what the batcher uses; taken over
@@ -52,6 +55,7 @@ final class LoadedModel {
       ModelMetadata metadata,
       ModelOptions options,
       Map<String, LabelFile> labels,
+      Optional<TritonConfig> declared,
       Placement placement,
       Servable servable,
       Batcher batcher,
@@ -63,6 +67,7 @@ final class LoadedModel {
     this.metadata = metadata;
     this.options = options;
     this.labels = labels;
+    this.declared = declared;
     this.placement = placement;
     this.servable = servable;
     this.batcher = batcher;
@@ -88,6 +93,10 @@ final class LoadedModel {
 
   Map<String, LabelFile> labels() {
     return labels;
+  }
+
+  Optional<TritonConfig> declared() {
+    return declared;
   }
 
   Placement placement() {

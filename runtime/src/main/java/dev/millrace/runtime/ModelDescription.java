@@ -4,6 +4,7 @@ import dev.millrace.api.Device;
 import dev.millrace.api.ModelMetadata;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What is served under a name.
@@ -15,6 +16,7 @@ import java.util.Map;
  * @param threads how many threads one run may use
  * @param options what was said about how it is served
  * @param labels names of classes, by output
+ * @param declared what a {@code config.pbtxt} says of the model
  */
 public record ModelDescription(
     ModelMetadata metadata,
@@ -23,7 +25,8 @@ public record ModelDescription(
     int instances,
     int threads,
     ModelOptions options,
-    Map<String, LabelFile> labels) {
+    Map<String, LabelFile> labels,
+    Optional<TritonConfig> declared) {
   public ModelDescription {
     versions = List.copyOf(versions);
     labels = Map.copyOf(labels);

@@ -152,6 +152,7 @@ final class ModelLoader {
         outer,
         options,
         labels,
+        plan.declared(),
         placement,
         ready.instances().model(),
         batcher,

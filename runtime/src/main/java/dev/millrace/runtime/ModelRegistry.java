@@ -339,7 +339,8 @@ public final class ModelRegistry {
           placement.instances(),
           placement.threads(),
           model.options(),
-          model.labels());
+          model.labels(),
+          model.declared());
     } finally {
       model.release();
     }

@@ -184,7 +184,7 @@ final class ModelRepository {
       } else {
         versions = versionsIn(directory);
         if (versions.isEmpty()) {
-          if (Files.exists(directory.resolve(ModelConfig.FILE_NAME))) {
+          if (ModelConfig.isIn(directory)) {
             throw nothingRecognised(directory);
           }
           return Optional.empty();
@@ -259,7 +259,7 @@ final class ModelRepository {
     Path path = version.path();
     ModelConfig config = model.config();
     if (!path.equals(model.path())) {
-      ModelConfig own = ModelConfig.in(path, backends);
+      ModelConfig own = ModelConfig.ofVersion(path, backends);
       if (own.name().isPresent()
           || own.options().versionPolicy().isPresent()
           || own.options().versionLabels().isPresent()) {
@@ -270,8 +270,28 @@ final class ModelRepository {
       config = own.over(config);
     }
     ModelOptions options = model.options().over(config.options());
+    Path place =
+        config
+            .declared()
+            .flatMap(TritonConfig::defaultFilename)
+            .filter(name -> Files.isDirectory(path))
+            .map(path::resolve)
+            .orElse(path);
+    if (!Files.exists(place)) {
+      throw precondition(
+          "%s: default_model_filename is '%s', which is not in %s"
+              .formatted(config.source(), place.getFileName(), path));
+    }
     Recognised found =
-        recognise(path, options.backend()).orElseThrow(() -> nothingRecognised(path));
+        recognise(place, options.backend()).orElseThrow(() -> nothingRecognised(place));
+    config
+        .declared()
+        .filter(declared -> !declared.ignored().isEmpty())
+        .ifPresent(declared ->
+            LOG.warn(
+                "{}: ignored, as they mean nothing here: {}",
+                declared.source(),
+                String.join(", ", declared.ignored())));
     return new LoadPlan(
         new ModelId(model.name(), version.version()),
         found.backend(),
@@ -281,6 +301,7 @@ final class ModelRepository {
         config.labelFiles(),
         config.engine(found.backend()),
         config.transformers(),
+        config.declared(found.backend()),
         Stream.of(path, model.path()).map(ModelRepository::directoryOf).distinct().toList());
   }
 

@@ -50,6 +50,11 @@ public final class PythonBackend implements Backend {
   }
 
   @Override
+  public boolean takesDeclarations() {
+    return true;
+  }
+
+  @Override
   public Optional<Path> findModel(Path path) {
     return files.predictor(path);
   }
