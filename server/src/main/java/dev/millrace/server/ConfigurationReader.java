@@ -133,6 +133,7 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.INSTANCES),
             configuration.find(ServerSettings.THREADS),
             configuration.find(ServerSettings.DEVICE),
+            List.of(),
             configuration.find(ServerSettings.QUEUE_LIMIT),
             configuration.find(ServerSettings.QUEUE_BYTES),
             configuration.find(ServerSettings.WARM_UP),
@@ -154,6 +155,7 @@ final class ConfigurationReader {
         get(ServerSettings.MAX_IN_FLIGHT_BYTES),
         configuration.find(ServerSettings.MODEL_WAIT).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),
+        configuration.find(ServerSettings.POLL_INTERVAL).orElse(Duration.ZERO),
         configuration
             .find(ServerSettings.CALIBRATION_CACHE)
             .filter(directory -> !directory.equals("none"))

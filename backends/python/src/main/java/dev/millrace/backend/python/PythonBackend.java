@@ -91,6 +91,8 @@ public final class PythonBackend implements Backend {
     if (files.path("MODEL_FILES_PATH").isPresent()
         && files.predictor(files.path("MODEL_FILES_PATH").get()).equals(Optional.of(found))) {
       directory = files.path("MODEL_FILES_PATH").get();
+    } else {
+      directory = ScriptFiles.filesOf(found).orElse(directory);
     }
     Path home = directory;
     Path predictor =
