@@ -1,12 +1,18 @@
 # docker build -t millrace .
 # docker build --build-arg BACKENDS=onnx -t millrace .   # without the others, 1.1 GB less
+# docker build --build-arg VARIANT=gpu -t millrace:gpu .   # for NVIDIA GPUs: docs/devices.md
 # docker run -p 8080:8080 -v "$PWD/examples/minilm:/mnt/models:ro" millrace
 
+# cpu, or gpu: the engines' builds for CUDA 12, on a base that has it and cuDNN 9.
+ARG VARIANT=cpu
+
 FROM eclipse-temurin:25-jdk AS build
+ARG VARIANT
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,id=millrace-maven,target=/root/.m2 \
-    ./mvnw -q -B -pl distribution -am -Dmaven.test.skip=true package
+    case "$VARIANT" in cpu) profile= ;; gpu) profile=-Pgpu ;; *) echo "no variant $VARIANT" >&2; exit 1 ;; esac && \
+    ./mvnw -q -B $profile -pl distribution -am -Dmaven.test.skip=true package
 ARG BACKENDS="onnx python pytorch tensorflow"
 # Only the backends asked for and this machine's natives, and readable by whatever user the container gets.
 RUN cd distribution/target/millrace && \
@@ -15,7 +21,14 @@ RUN cd distribution/target/millrace && \
     find . -path '*/native/*' -prune -type d ! -name "$(uname -s)-$(uname -m)" -exec rm -r {} + && \
     chmod -R a+rX,go-w .
 
-FROM eclipse-temurin:25-jre
+FROM eclipse-temurin:25-jre AS base-cpu
+
+FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS base-gpu
+COPY --from=base-cpu /opt/java/openjdk /opt/java/openjdk
+ENV JAVA_HOME=/opt/java/openjdk \
+    PATH=/opt/java/openjdk/bin:$PATH
+
+FROM base-$VARIANT
 LABEL org.opencontainers.image.title="Millrace" \
       org.opencontainers.image.description="A model server for the JVM" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -69,6 +69,7 @@ final class BatchRunner {
   private volatile boolean lost;
   private final Thread thread;
   private final Dispatcher dispatcher;
+  private final RunnerGroup group;
   private final Supplier<? extends Predictor> predictors;
   private @Nullable Predictor predictor;
   private final RowMerger merger;
@@ -82,6 +83,7 @@ final class BatchRunner {
 
   /**
    * @param threadName of its thread, which {@link #start} starts
+   * @param group where it runs
    * @param predictors asked once, on the thread; what it makes is taken over
    * @param merger taken over
    * @param listener must not throw
@@ -89,11 +91,13 @@ final class BatchRunner {
   BatchRunner(
       String threadName,
       Dispatcher dispatcher,
+      RunnerGroup group,
       Supplier<? extends Predictor> predictors,
       RowMerger merger,
       BatchListener listener,
       Ticker ticker) {
     this.dispatcher = dispatcher;
+    this.group = group;
     this.predictors = predictors;
     this.merger = merger;
     this.listener = listener;
@@ -107,6 +111,10 @@ final class BatchRunner {
 
   Thread thread() {
     return thread;
+  }
+
+  RunnerGroup group() {
+    return group;
   }
 
   /** Whether its run has not come back for so long that nothing is expected of it. */
@@ -185,6 +193,7 @@ final class BatchRunner {
     if (batch.size() == parts.size()) {
       completedRows = batchRows;
     }
+    group.onRun().accept(computeNanos);
     listener.batchCompleted(batch.size(), batchRows, computeNanos);
     answer(batch, batchRows, outputs);
   }

@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Merges the requests for one model into batches: a free runner takes what waits, so batches grow
@@ -41,7 +40,6 @@ public final class Batcher implements AutoCloseable {
   private final Ticker ticker;
   private final Dispatcher dispatcher;
   private final Admission admission;
-  private final @Nullable Supplier<? extends Predictor> spares;
   private final List<BatchRunner> runners = new CopyOnWriteArrayList<>();
 
   /** The key of the latest request; a stale one costs an allocation, so it needs no fence. */
@@ -51,10 +49,8 @@ public final class Batcher implements AutoCloseable {
     this.config = config;
     this.listener = parts.listener;
     this.ticker = parts.ticker;
-    this.spares = parts.spares;
     this.dispatcher =
-        new Dispatcher(
-            parts.name, config, parts.policy, listener, ticker, parts.device, this::replace);
+        new Dispatcher(parts.name, config, parts.policy, listener, ticker, this::replace);
     this.admission = new Admission(dispatcher);
   }
 
@@ -75,8 +71,6 @@ public final class Batcher implements AutoCloseable {
     private final BatchPolicy policy;
     private BatchListener listener = BatchListener.none();
     private Ticker ticker = Ticker.system();
-    private DeviceArbiter.@Nullable Share device;
-    private @Nullable Supplier<? extends Predictor> spares;
 
     private Builder(String name, BatcherConfig config, BatchPolicy policy) {
       this.name = name;
@@ -96,38 +90,33 @@ public final class Batcher implements AutoCloseable {
       return this;
     }
 
-    /**
-     * What the model may use of a device that it shares. Stays the caller's, who closes it after
-     * the batcher.
-     */
-    public Builder device(DeviceArbiter.Share share) {
-      device = share;
-      return this;
-    }
-
-    /**
-     * Makes a predictor in place of one whose run does not come back. Called on a runner's thread;
-     * what it makes is the batcher's.
-     */
-    public Builder spares(Supplier<? extends Predictor> maker) {
-      spares = maker;
-      return this;
+    /** Starts a batcher of one group that is {@link RunnerGroup#of}. */
+    public Batcher start(List<? extends Predictor> predictors) {
+      return startGroups(List.of(RunnerGroup.of(predictors)));
     }
 
     /**
      * Starts one runner, a daemon thread named {@code <name>-runner-<n>}, per predictor. The
-     * batcher takes the predictors over and closes them when it has drained.
+     * batcher takes the predictors over and closes them when it has drained. Of the runners that
+     * rest, the first in this order is woken: one of each group, then the second of each, and so
+     * on, so that devices share what there is to run.
      *
-     * @param predictors at least one
+     * @param groups at least one
      */
-    public Batcher start(List<? extends Predictor> predictors) {
-      if (predictors.isEmpty()) {
+    public Batcher startGroups(List<RunnerGroup> groups) {
+      if (groups.isEmpty()) {
         throw new IllegalArgumentException("a batcher needs a predictor");
       }
       Batcher batcher = new Batcher(config, this);
       List<BatchRunner> runners = new ArrayList<>();
-      for (Predictor predictor : predictors) {
-        runners.add(batcher.newRunner(() -> predictor));
+      int most = groups.stream().mapToInt(group -> group.predictors().size()).max().orElseThrow();
+      for (int i = 0; i < most; i++) {
+        for (RunnerGroup group : groups) {
+          if (i < group.predictors().size()) {
+            Predictor predictor = group.predictors().get(i);
+            runners.add(batcher.newRunner(group, () -> predictor));
+          }
+        }
       }
       runners.forEach(BatchRunner::start);
       return batcher;
@@ -145,20 +134,21 @@ public final class Batcher implements AutoCloseable {
     return of(name, config, policy).listener(listener).ticker(ticker).start(predictors);
   }
 
-  private BatchRunner newRunner(Supplier<? extends Predictor> predictor) {
+  private BatchRunner newRunner(RunnerGroup group, Supplier<? extends Predictor> predictor) {
     String threadName = "%s-runner-%d".formatted(dispatcher.name(), runners.size());
     BatchRunner runner =
-        new BatchRunner(threadName, dispatcher, predictor, new RowMerger(config), listener, ticker);
+        new BatchRunner(
+            threadName, dispatcher, group, predictor, new RowMerger(config), listener, ticker);
     runners.add(runner);
     dispatcher.add(runner);
     return runner;
   }
 
-  /** A runner is lost in a run: another one takes its place, if there can be one. */
-  private synchronized void replace() {
-    Supplier<? extends Predictor> maker = spares;
+  /** A runner is lost in a run: another one takes its place on its device, if there can be one. */
+  private synchronized void replace(BatchRunner lost) {
+    Supplier<? extends Predictor> maker = lost.group().spares();
     if (maker != null) {
-      newRunner(maker).start();
+      newRunner(lost.group(), maker).start();
     }
   }
 

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.jctools.queues.varhandle.MpscChunkedVarHandleArrayQueue;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -64,7 +65,6 @@ final class Dispatcher {
   private final BatchPolicy policy;
   private final Ticker ticker;
   private final BatchListener listener;
-  private final DeviceArbiter.@Nullable Share device;
 
   private final Backlog backlog;
   private final MpscChunkedVarHandleArrayQueue<Request> inbox;
@@ -104,8 +104,7 @@ final class Dispatcher {
   /**
    * @param policy may throw
    * @param listener must not throw
-   * @param device null if nothing else runs there
-   * @param onLost called under the lock when a runner is lost
+   * @param onLost called under the lock with a runner that is lost
    */
   Dispatcher(
       String name,
@@ -113,14 +112,12 @@ final class Dispatcher {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker,
-      DeviceArbiter.@Nullable Share device,
-      Runnable onLost) {
+      Consumer<BatchRunner> onLost) {
     this.name = name;
     this.config = config;
     this.policy = new GuardedPolicy(policy, name);
     this.listener = listener;
     this.ticker = ticker;
-    this.device = device;
     this.hungRuns = new HungRuns(name, onLost);
     this.movedNanos = ticker.nanos();
     this.backlog = new Backlog(config);
@@ -425,15 +422,18 @@ final class Dispatcher {
   }
 
   /**
-   * Takes a place on the device; false if that took waiting, so that everything may have changed.
+   * Takes a place on the runner's device; false if that took waiting, so that everything may have
+   * changed. Meanwhile a runner on another device may run what is there.
    */
   private boolean enterDevice(BatchRunner runner) {
+    DeviceArbiter.Share device = runner.group().device();
     if (device == null
         || runner.place.isFresh()
         || !(runner.place.isHeld() || device.isContended())
         || device.ask(runner.place)) {
       return true;
     }
+    boolean _ = runners.wakeIdleBeside(runner.group());
     lock.unlock();
     try {
       device.await(runner.place);
@@ -444,6 +444,7 @@ final class Dispatcher {
   }
 
   private void leaveDevice(BatchRunner runner) {
+    DeviceArbiter.Share device = runner.group().device();
     if (device != null && runner.place.isHeld()) {
       device.leave(runner.place);
     }

@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import java.util.function.ObjLongConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,15 +25,15 @@ final class HungRuns {
   private static final int TIMES_LONGEST = 10;
 
   private final String model;
-  private final Runnable onLost;
+  private final Consumer<BatchRunner> onLost;
   private long longestNanos;
   private int mostLost;
   private final AtomicInteger count = new AtomicInteger();
 
   /**
-   * @param onLost provides another runner
+   * @param onLost provides another runner in place of one
    */
-  HungRuns(String model, Runnable onLost) {
+  HungRuns(String model, Consumer<BatchRunner> onLost) {
     this.model = model;
     this.onLost = onLost;
   }
@@ -71,7 +72,7 @@ final class HungRuns {
             "a run of model '{}' has not come back for {} s: another instance takes its place",
             model,
             seconds(nanos));
-        onLost.run();
+        onLost.accept(runner);
       }
     }
   }

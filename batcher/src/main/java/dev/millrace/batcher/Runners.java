@@ -86,6 +86,18 @@ final class Runners {
     return idle.get() > 0 && wakeOne(Mode.IDLE);
   }
 
+  /** Sets one idle runner of another group to work; false if there is none. */
+  boolean wakeIdleBeside(RunnerGroup group) {
+    if (idle.get() > 0) {
+      for (BatchRunner runner : all) {
+        if (!runner.group().equals(group) && wake(runner, Mode.IDLE)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   /** Sets one runner to work that rests in that mode; false if there is none. */
   boolean wakeOne(Mode mode) {
     for (BatchRunner runner : all) {

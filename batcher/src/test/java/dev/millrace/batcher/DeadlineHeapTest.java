@@ -21,8 +21,7 @@ class DeadlineHeapTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          null,
-          () -> {});
+          runner -> {});
   private final DeadlineHeap heap = new DeadlineHeap();
 
   @Test

@@ -8,6 +8,7 @@ import dev.millrace.batcher.policy.GreedyPolicy;
 import dev.millrace.testing.TensorLeakExtension;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
@@ -34,8 +35,7 @@ class DeviceArbiterTest {
   private static Batcher start(DeviceArbiter.Share share, TestPredictor... predictors) {
     return Batcher.of("m", new BatcherConfig(1, 10_000, 1 << 30), new GreedyPolicy())
         .ticker(Ticker.system())
-        .device(share)
-        .start(List.of(predictors));
+        .startGroups(List.of(RunnerGroup.of(List.of(predictors)).on(share)));
   }
 
   /** More requests than will be run. */
@@ -125,5 +125,66 @@ class DeviceArbiterTest {
       assertThat(stays.isContended()).isFalse();
       Await.outputs(batcher.submit(Inputs.x(1), List.of(), Deadline.none())).close();
     }
+  }
+
+  @Test
+  void modelOnTwoDevices_runsOnTheOneThatIsFree() {
+    DeviceArbiter first = new DeviceArbiter(1);
+    DeviceArbiter second = new DeviceArbiter(1);
+    TestPredictor rival = TestPredictor.gated();
+    TestPredictor onFirst = TestPredictor.echo();
+    TestPredictor onSecond = TestPredictor.echo();
+    try (DeviceArbiter.Share ofRival = first.join(1, 1);
+        DeviceArbiter.Share one = first.join(1, 1);
+        DeviceArbiter.Share two = second.join(1, 1);
+        Batcher rivals = start(ofRival, rival);
+        Batcher batcher = startOn(RunnerGroup.of(List.of(onFirst)).on(one), onSecond, two)) {
+      Reply occupies = rivals.submit(Inputs.x(1), List.of(), Deadline.none());
+      Await.until(() -> rival.batches.size() == 1);
+      for (int i = 0; i < 4; i++) { // each wakes the first runner, which has to wait
+        Await.outputs(batcher.submit(Inputs.x(i), List.of(), Deadline.none())).close();
+      }
+      assertThat(onSecond.batches).hasSize(4);
+      assertThat(onFirst.batches).isEmpty();
+      assertThat(two.isContended()).isFalse();
+      rival.open();
+      Await.outputs(occupies).close();
+    }
+  }
+
+  private static Batcher startOn(
+      RunnerGroup group, TestPredictor predictor, DeviceArbiter.Share share) {
+    return Batcher.of("m", new BatcherConfig(1, 10_000, 1 << 30), new GreedyPolicy())
+        .startGroups(List.of(group, RunnerGroup.of(List.of(predictor)).on(share)));
+  }
+
+  @Test
+  void runners_areWokenInTurnOverTheDevices() {
+    TestPredictor[] predictors = new TestPredictor[4];
+    List<List<Long>> runs = List.of(new CopyOnWriteArrayList<>(), new CopyOnWriteArrayList<>());
+    List<RunnerGroup> groups = new ArrayList<>();
+    for (int device = 0; device < 2; device++) {
+      predictors[2 * device] = TestPredictor.gated();
+      predictors[2 * device + 1] = TestPredictor.gated();
+      groups.add(
+          RunnerGroup.of(List.of(predictors[2 * device], predictors[2 * device + 1]))
+              .heardBy(runs.get(device)::add));
+    }
+    try (Batcher batcher =
+        Batcher.of("m", new BatcherConfig(1, 10_000, 1 << 30), new GreedyPolicy())
+            .startGroups(groups)) {
+      List<Reply> replies = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        replies.add(batcher.submit(Inputs.x(i), List.of(), Deadline.none()));
+        int submitted = i + 1;
+        Await.until(() -> batcher.runningBatches() == submitted);
+      }
+      Await.until(() -> predictors[0].batches.size() + predictors[1].batches.size() == 1);
+      Await.until(() -> predictors[2].batches.size() + predictors[3].batches.size() == 1);
+      List.of(predictors).forEach(TestPredictor::open);
+      replies.forEach(reply -> Await.outputs(reply).close());
+    }
+    assertThat(runs.get(0)).hasSize(1);
+    assertThat(runs.get(1)).hasSize(1);
   }
 }

@@ -22,11 +22,13 @@ class HungRunTest {
   private Batcher start() {
     return Batcher.of("m", new BatcherConfig(8, 100, 1 << 20), new GreedyPolicy())
         .ticker(ticker)
-        .spares(() -> {
-          spares.add(TestPredictor.echo());
-          return spares.getLast();
-        })
-        .start(List.of(hanging));
+        .startGroups(
+            List.of(
+                RunnerGroup.of(List.of(hanging))
+                    .withSpares(() -> {
+                      spares.add(TestPredictor.echo());
+                      return spares.getLast();
+                    })));
   }
 
   @Test
@@ -66,5 +68,38 @@ class HungRunTest {
     hanging.open();
     Await.outputs(hung).close();
     Await.until(() -> hanging.closed.get() == 1);
+  }
+
+  @Test
+  void spare_runsWhereTheLostOneDid() {
+    TestPredictor other = TestPredictor.gated();
+    RunnerGroup first =
+        RunnerGroup.of(List.of(other))
+            .withSpares(() -> {
+              throw new IllegalStateException("its run does not hang");
+            });
+    RunnerGroup second =
+        RunnerGroup.of(List.of(hanging))
+            .withSpares(() -> {
+              spares.add(TestPredictor.echo());
+              return spares.getLast();
+            });
+    try (Batcher batcher =
+        Batcher.of("m", new BatcherConfig(1, 100, 1 << 20), new GreedyPolicy())
+            .ticker(ticker)
+            .startGroups(List.of(first, second))) {
+      Reply one = batcher.submit(Inputs.x(1), List.of(), NONE);
+      Await.until(() -> batcher.runningBatches() == 1);
+      Reply two = batcher.submit(Inputs.x(2), List.of(), NONE);
+      Await.until(() -> other.batches.size() + hanging.batches.size() == 2);
+      other.open();
+      Await.until(() -> batcher.runningBatches() == 1);
+      ticker.advance(Duration.ofSeconds(11));
+      Reply finder = batcher.submit(Inputs.x(3), List.of(), NONE);
+      Await.until(() -> spares.size() == 1);
+      hanging.open();
+      List.of(one, two, finder).forEach(reply -> Await.outputs(reply).close());
+    }
+    assertThat(spares.getFirst().closed).hasValue(1);
   }
 }

@@ -30,8 +30,7 @@ class RequestQueueTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          null,
-          () -> {});
+          runner -> {});
   private final List<String> shapes = new ArrayList<>();
   private final RequestQueue queue =
       new RequestQueue(new BatcherConfig(CAP, 100, 1 << 20), new ShapeRecorder());

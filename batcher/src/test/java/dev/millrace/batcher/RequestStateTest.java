@@ -24,8 +24,7 @@ public class RequestStateTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
-          null,
-          () -> {});
+          runner -> {});
 
   private static Request request(int rows) {
     return new Request(

@@ -18,17 +18,18 @@ final class BatchPolicies {
    * The policy that the options ask for.
    *
    * @param maxBatchSize most rows of one batch, 0 if requests are never merged
-   * @param device where the model runs
-   * @param runners instances of the model
+   * @param placements where the model runs
    * @param samples what was measured of the model, for a policy that learns
    */
   static BatchPolicy of(
       BatchingOptions options,
       int maxBatchSize,
-      Device device,
-      int runners,
+      List<Placement> placements,
       List<LatencySample> samples) {
     int largest = Math.max(1, maxBatchSize);
+    int runners = placements.stream().mapToInt(Placement::instances).sum();
+    boolean apart = // from the processors, which connections need
+        placements.stream().noneMatch(each -> each.device().kind() == Device.Kind.CPU);
     return switch (options.policy().orElse(BatchingOptions.Policy.ADAPTIVE)) {
       case ADAPTIVE ->
           new AdaptivePolicy(
@@ -38,7 +39,7 @@ final class BatchPolicies {
                   options.sizesUpTo(maxBatchSize),
                   options.latencyTarget().map(Duration::toNanos).orElse(0L),
                   options.maxQueueDelay().map(Duration::toNanos).orElse(Long.MAX_VALUE),
-                  device.kind() != Device.Kind.CPU),
+                  apart),
               samples);
       case GREEDY -> new GreedyPolicy(runners);
       case FIXED ->

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,6 +39,7 @@ final class Calibration {
   private static final long MAX_RELOADED_BYTES = 256 << 20;
 
   private final int processors;
+  private final Supplier<GpuHost> host;
   private final CalibrationCache cache;
   private final Ticker ticker;
   private final ReentrantLock measuring = new ReentrantLock(true);
@@ -45,10 +47,12 @@ final class Calibration {
   /**
    * Calibrates models for that many processors.
    *
+   * @param host what there is of GPUs, asked if one is missing
    * @param cache keeps what was found out
    */
-  Calibration(int processors, CalibrationCache cache, Ticker ticker) {
+  Calibration(int processors, Supplier<GpuHost> host, CalibrationCache cache, Ticker ticker) {
     this.processors = processors;
+    this.host = host;
     this.cache = cache;
     this.ticker = ticker;
   }
@@ -56,48 +60,72 @@ final class Calibration {
   /**
    * A model that is ready to serve.
    *
-   * @param instances the model, in the placement that was chosen; owned by whoever has this
+   * @param instances the model on each of its devices, in the placements that were chosen; owned by
+   *     whoever has this
    * @param merge whether its requests may share a batch
-   * @param samples how long batches take in one of the instances; empty if it was not measured
+   * @param samples how long batches take in one of the instances of the first device; empty if it
+   *     was not measured
    * @param properties what came of it, for people: for the model's metadata and the log
    */
   record Ready(
-      Instances instances,
+      List<Instances> instances,
       boolean merge,
       List<LatencySample> samples,
-      Map<String, String> properties) {}
+      Map<String, String> properties)
+      implements AutoCloseable {
+
+    /** The model on its first device. */
+    Instances first() {
+      return instances.getFirst();
+    }
+
+    List<Placement> placements() {
+      return instances.stream().map(Instances::placement).toList();
+    }
+
+    /** Frees the model and its predictors. */
+    @Override
+    public void close() {
+      instances.forEach(Instances::close);
+    }
+  }
 
   /**
-   * Loads a model and makes it ready; blocks.
+   * Loads a model onto all its devices and makes it ready; blocks. It is measured on the first one.
    *
-   * @throws dev.millrace.api.InferenceException if it cannot be loaded, or the engine cannot run it
-   *     at all; nothing is left behind
+   * @throws dev.millrace.api.InferenceException if it cannot be loaded, a device that is asked for
+   *     is not there, or the engine cannot run it at all; nothing is left behind
    */
   Ready load(LoadPlan plan) {
-    Placement usual = Placement.choose(plan.backend(), plan.options(), processors);
+    DeviceSelection selection = new DeviceSelection(plan.backend(), host, processors);
+    List<Placement> usual = selection.place(plan.options());
+    selection
+        .passedOver(plan.options(), usual)
+        .ifPresent(why -> LOG.warn("{} runs on the CPU though there is a GPU: {}", plan.id(), why));
     Optional<String> key = key(plan, usual);
     Optional<CalibrationCache.Entry> known = key.flatMap(cache::find);
+    Placement first = usual.getFirst();
     Placement placement =
         known
-            .map(entry -> new Placement(usual.device(), entry.instances(), entry.threads()))
-            .orElse(usual);
+            .map(entry -> new Placement(first.device(), entry.instances(), entry.threads()))
+            .orElse(first);
     long start = ticker.nanos();
-    Run run = new Run(plan, Instances.load(plan, placement), ticker.nanos() - start);
+    Run run = new Run(plan, usual, Instances.load(plan, placement), ticker.nanos() - start);
     try {
       return run.ready(key, known);
     } catch (Throwable e) {
-      run.best.close();
+      run.close();
       throw e;
     }
   }
 
   /** What the calibration is known under; empty if it is not to be known, or cannot. */
-  private Optional<String> key(LoadPlan plan, Placement placement) {
+  private Optional<String> key(LoadPlan plan, List<Placement> placements) {
     if (!cache.isOn() || !isMeasured(plan)) {
       return Optional.empty();
     }
     try {
-      return Optional.of(CalibrationKey.of(plan, placement.device(), processors));
+      return Optional.of(CalibrationKey.of(plan, placements, processors));
     } catch (IOException | UncheckedIOException e) {
       LOG.debug("{}: the model's files cannot be read", plan.id(), e);
       return Optional.empty();
@@ -112,17 +140,20 @@ final class Calibration {
     return plan.options().calibrationTime().orElse(ModelOptions.DEFAULT_CALIBRATION_TIME);
   }
 
-  /** One model's calibration; owns the best instances so far. */
+  /** One model's calibration; owns the best instances so far, and those on further devices. */
   private final class Run {
     private final LoadPlan plan;
+    private final List<Placement> usual;
     private final ModelMetadata metadata;
     private final long loadNanos;
     private final Map<String, String> properties = new LinkedHashMap<>();
+    private final List<Instances> others = new ArrayList<>();
     private Instances best;
     private boolean merge = true;
 
-    Run(LoadPlan plan, Instances first, long loadNanos) {
+    Run(LoadPlan plan, List<Placement> usual, Instances first, long loadNanos) {
       this.plan = plan;
+      this.usual = usual;
       this.best = first;
       ModelMetadata declared = first.model().metadata();
       this.metadata =
@@ -134,10 +165,7 @@ final class Calibration {
     Ready ready(Optional<String> key, Optional<CalibrationCache.Entry> known) {
       List<LatencySample> samples = List.of();
       if (plan.options().warmUp().orElse(true)) {
-        if (plan.declared().isPresent()) {
-          new WarmUpSamples(metadata, plan.directories())
-              .run(plan.declared().get().warmUps(), best.predictors());
-        }
+        runSamples(best);
         long end = ticker.nanos() + time(plan).toNanos();
         Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
         if (inputs.isPresent()) {
@@ -153,7 +181,34 @@ final class Calibration {
           }
         }
       }
-      return new Ready(best, merge, samples, properties);
+      loadOthers();
+      List<Instances> all = new ArrayList<>(List.of(best));
+      all.addAll(others);
+      return new Ready(List.copyOf(all), merge, samples, properties);
+    }
+
+    /** Runs what a {@code config.pbtxt} asks for. */
+    private void runSamples(Instances instances) {
+      if (plan.declared().isPresent()) {
+        new WarmUpSamples(metadata, plan.directories())
+            .run(plan.declared().get().warmUps(), instances.predictors());
+      }
+    }
+
+    /** Loads the model onto its further devices, which are like the first one or were asked for. */
+    private void loadOthers() {
+      for (Placement placement : usual.subList(1, usual.size())) {
+        others.add(Instances.load(plan, placement));
+        if (plan.options().warmUp().orElse(true)) {
+          runSamples(others.getLast());
+          WarmUp.run(metadata, others.getLast().predictors(), ticker);
+        }
+      }
+    }
+
+    void close() {
+      best.close();
+      others.forEach(Instances::close);
     }
 
     private List<LatencySample> recall(CalibrationCache.Entry entry) {
@@ -227,7 +282,10 @@ final class Calibration {
 
     /** Finds the best placement, and how fast the model is there. */
     private Speeds place(PlacementSearch search, SyntheticInputs inputs, long end) {
-      List<Placement> open = best.placement().alternatives(plan.options(), processors);
+      List<Placement> open =
+          usual.size() > 1
+              ? List.of(best.placement())
+              : best.placement().alternatives(plan.options(), processors);
       List<Integer> others = otherThreads(open);
       Map<Integer, Speeds> measured = new TreeMap<>();
       long now = ticker.nanos();

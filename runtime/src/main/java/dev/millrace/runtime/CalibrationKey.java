@@ -12,12 +12,13 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
  * Names what a calibration holds for: the SHA-256 of the model's files, of the options that bear on
- * it, of the engine and its settings, and of the device, the number of processors and their kind.
+ * it, of the engine and its settings, and of the devices, the number of processors and their kind.
  *
  * <p>Files of more than a gigabyte together count by name, size and time of change, because to read
  * them would take longer than to measure.
@@ -33,15 +34,18 @@ final class CalibrationKey {
    *
    * @throws IOException if a file of the model cannot be read
    */
-  static String of(LoadPlan plan, Device device, int processors) throws IOException {
+  static String of(LoadPlan plan, List<Placement> placements, int processors) throws IOException {
     MessageDigest digest = sha256();
     ModelOptions options = plan.options();
     add(digest, plan.backend().name());
     add(digest, plan.engine().toString());
-    add(digest, device.toString());
+    add(digest, placements.toString());
+    if (placements.stream().anyMatch(each -> each.device().kind() == Device.Kind.GPU)) {
+      add(digest, GpuHost.kinds());
+    }
     add(digest, "processors " + processors);
     add(digest, processorKind());
-    add(digest, "instances " + options.instances());
+    add(digest, "counted " + options.isCounted());
     add(digest, "threads " + options.threads());
     add(digest, "max-batch-size " + options.maxBatchSize());
     add(digest, "batch-sizes " + options.batching().batchSizes());

@@ -80,7 +80,7 @@ record InstanceGroup(
     try {
       return new InstanceGroup(device, count.or(() -> each), gpus, each.isPresent());
     } catch (IllegalArgumentException e) {
-      throw group.bad("devices", gpus, "numbers of GPUs, beside 'device: gpu'");
+      throw group.bad("devices", gpus, "numbers of GPUs, each once, beside 'device: gpu'");
     }
   }
 

@@ -10,7 +10,7 @@ import dev.millrace.api.spi.TextGenerator;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A model in memory with its predictors; owns both. Not thread-safe. */
+/** A model in the memory of one device with its predictors; owns both. Not thread-safe. */
 final class Instances implements AutoCloseable {
   private Placement placement;
   private final TensorModel model;

@@ -1,9 +1,11 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.Settings;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -33,7 +35,7 @@ final class LoadOverrides {
     overrides.forEach((key, value) -> {
       String ours = key.replace('_', '-');
       if (ours.equals("instance-group")) {
-        values.put("instances", instances(value));
+        values.put("instance-groups", instanceGroups(value));
       } else if (ours.equals("backend")) {
         values.put(ours, TritonBackends.translate(value.toString()));
       } else if (ours.equals("dynamic-batching")) {
@@ -52,21 +54,34 @@ final class LoadOverrides {
     return options;
   }
 
-  /** The sum of the groups' counts, as Triton reads {@code instance_group}. */
-  private static Object instances(Object groups) {
+  /** Triton's {@code instance_group} as our list of groups; what does not do is refused there. */
+  private static Object instanceGroups(Object groups) {
     if (!(groups instanceof List<?> list)) {
       return groups;
     }
-    int sum = 0;
+    List<Object> ours = new ArrayList<>();
     for (Object group : list) {
-      if (group instanceof Map<?, ?> map) {
-        Object count = map.containsKey("count") ? map.get("count") : 1;
-        sum +=
-            Settings.of("Invalid config override", Map.of("count", count == null ? 1 : count))
-                .integer("count", 1, 1024)
-                .orElse(1);
-      }
+      ours.add(group instanceof Map<?, ?> map ? instanceGroup(map) : group);
     }
-    return sum;
+    return ours;
+  }
+
+  private static Map<String, Object> instanceGroup(Map<?, ?> group) {
+    Object gpus = group.get("gpus") instanceof List<?> list && !list.isEmpty() ? list : null;
+    String kind = String.valueOf(group.get("kind"));
+    Map<String, Object> ours = new LinkedHashMap<>();
+    ours.put(
+        "device",
+        switch (kind) {
+          case "KIND_CPU" -> "cpu";
+          case "KIND_GPU" -> "gpu";
+          case "KIND_AUTO", "KIND_MODEL", "null" -> gpus == null ? "auto" : "gpu";
+          default -> kind;
+        });
+    ours.put("count-each", Objects.requireNonNullElse(group.get("count"), 1));
+    if (gpus != null) {
+      ours.put("devices", gpus);
+    }
+    return ours;
   }
 }

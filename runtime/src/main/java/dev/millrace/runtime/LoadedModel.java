@@ -1,12 +1,13 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
-import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.Batcher;
-import dev.millrace.batcher.DeviceArbiter;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -26,12 +27,11 @@ final class LoadedModel {
   private final ModelOptions options;
   private final Map<String, LabelFile> labels;
   private final Optional<TritonConfig> declared;
-  private final Placement placement;
-  private final Servable servable;
+  private final List<ModelOnDevice> parts;
   private final Batcher batcher;
-  private final DeviceArbiter.Share device;
   private final Chain chain;
   private final Pipeline pipeline;
+  private final SignaturePipelines signatures;
   private final Runnable onFreed;
   private final long loadNanos;
 
@@ -45,10 +45,10 @@ final class LoadedModel {
    * @param options what was said about how it is served
    * @param labels names of classes, by output
    * @param declared what a {@code config.pbtxt} says of the model
-   * @param servable taken over
-   * @param batcher over the servable's predictors; taken over
-   * @param device what the batcher uses; taken over
+   * @param parts the model on each of its devices; taken over
+   * @param batcher over the predictors of all of them; taken over
    * @param chain what stands around the model; taken over
+   * @param signatures other ways to call the model; taken over
    * @param onFreed is called once, after everything else is freed
    */
   LoadedModel(
@@ -56,24 +56,22 @@ final class LoadedModel {
       ModelOptions options,
       Map<String, LabelFile> labels,
       Optional<TritonConfig> declared,
-      Placement placement,
-      Servable servable,
+      List<ModelOnDevice> parts,
       Batcher batcher,
-      DeviceArbiter.Share device,
       Chain chain,
       Pipeline pipeline,
+      SignaturePipelines signatures,
       Runnable onFreed,
       long loadNanos) {
     this.metadata = metadata;
     this.options = options;
     this.labels = labels;
     this.declared = declared;
-    this.placement = placement;
-    this.servable = servable;
+    this.parts = List.copyOf(parts);
     this.batcher = batcher;
-    this.device = device;
     this.chain = chain;
     this.pipeline = pipeline;
+    this.signatures = signatures;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
   }
@@ -99,20 +97,41 @@ final class LoadedModel {
     return declared;
   }
 
-  Placement placement() {
-    return placement;
+  /** Where it runs. */
+  List<Placement> placements() {
+    return parts.stream().map(ModelOnDevice::placement).toList();
+  }
+
+  /** The model on that device; empty if it does not run there. */
+  Optional<ModelOnDevice> on(Device device) {
+    return parts.stream().filter(part -> part.placement().device().equals(device)).findFirst();
+  }
+
+  /** How many predictors run at the same time. */
+  int instances() {
+    return parts.stream().mapToInt(part -> part.placement().instances()).sum();
   }
 
   Batcher batcher() {
     return batcher;
   }
 
-  DeviceArbiter.Share device() {
-    return device;
-  }
-
   Pipeline pipeline() {
     return pipeline;
+  }
+
+  SignaturePipelines signatures() {
+    return signatures;
+  }
+
+  /**
+   * The pipeline that a request asks for.
+   *
+   * @throws InferenceException NOT_FOUND if it asks for a signature that is not there
+   */
+  Pipeline pipeline(InferenceRequest request) {
+    String signature = request.attribute(SignaturePipelines.SIGNATURE).orElse("");
+    return signature.isEmpty() ? pipeline : signatures.pipeline(signature);
   }
 
   long loadNanos() {
@@ -164,9 +183,10 @@ final class LoadedModel {
   private void free() {
     try {
       batcher.close();
-      device.close();
-      if (batcher.hungRuns() == 0) {
-        servable.close();
+      parts.forEach(part -> part.share().close());
+      signatures.close();
+      if (batcher.hungRuns() == 0 && signatures.hungRuns() == 0) {
+        parts.forEach(part -> part.servable().close());
       } else { // closing it under a run would end the process
         LOG.error("{}: a run has not come back, so the model stays in memory", id());
       }

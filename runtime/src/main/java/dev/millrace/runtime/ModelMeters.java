@@ -2,6 +2,7 @@ package dev.millrace.runtime;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.ModelId;
 import dev.millrace.batcher.BatchListener;
@@ -15,10 +16,12 @@ import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.Timer;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongConsumer;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -39,7 +42,7 @@ final class ModelMeters implements BatchListener {
   private final Counter inFlightLimit;
   private final Timer duration;
   private final Timer queue;
-  private final Timer compute;
+  private final Map<Device, LongConsumer> compute = new HashMap<>();
   private final DistributionSummary batchSize;
   private final Counter rows;
   private final Counter batches;
@@ -71,7 +74,6 @@ final class ModelMeters implements BatchListener {
     inFlightLimit = counter(meters, Metric.SHEDS, name, version, "in_flight_limit");
     duration = keep(meters.timer(Metric.REQUEST_DURATION, name, version));
     queue = keep(meters.timer(Metric.QUEUE_DURATION, name, version));
-    compute = keep(meters.timer(Metric.COMPUTE_DURATION, name, version));
     batchSize = keep(meters.summary(Metric.BATCH_SIZE, name, version));
     rows = counter(meters, Metric.ROWS, name, version);
     batches = counter(meters, Metric.BATCHES, name, version);
@@ -80,7 +82,6 @@ final class ModelMeters implements BatchListener {
     gauge(meters, Metric.QUEUED_BYTES, id, model -> model.batcher().queuedBytes());
     gauge(meters, Metric.BATCHES_RUNNING, id, model -> model.batcher().runningBatches());
     gauge(meters, Metric.RUNS_HUNG, id, model -> model.batcher().hungRuns());
-    gauge(meters, Metric.DEVICE_DURATION, id, model -> model.device().usedNanos() / 1e9);
     gauge(meters, Metric.ROW_DURATION, id, model -> model.batcher().forecast().nanosPerRow() / 1e9);
     gauge(meters, Metric.CONCURRENCY, id, ModelMeters::concurrency);
     gauge(
@@ -97,7 +98,7 @@ final class ModelMeters implements BatchListener {
   }
 
   private static int concurrency(LoadedModel model) {
-    int instances = model.placement().instances();
+    int instances = model.instances();
     return model
         .batcher()
         .learned()
@@ -114,7 +115,13 @@ final class ModelMeters implements BatchListener {
   }
 
   private void gauge(
-      Meters meters, Metric metric, ModelId id, ToDoubleFunction<LoadedModel> value) {
+      Meters meters,
+      Metric metric,
+      ModelId id,
+      ToDoubleFunction<LoadedModel> value,
+      String... moreTagValues) {
+    List<String> tagValues = new ArrayList<>(List.of(id.name(), id.version()));
+    tagValues.addAll(List.of(moreTagValues));
     keep(
         meters.gauge(
             metric,
@@ -123,8 +130,7 @@ final class ModelMeters implements BatchListener {
               LoadedModel model = these.shown;
               return model == null ? 0 : value.applyAsDouble(model);
             },
-            id.name(),
-            id.version()));
+            tagValues.toArray(String[]::new)));
   }
 
   private synchronized <M extends Meter> M keep(M meter) {
@@ -144,6 +150,32 @@ final class ModelMeters implements BatchListener {
    */
   Timer step(String name, String verb) {
     return keep(meters.timer(Metric.TRANSFORMER_DURATION, id.name(), id.version(), name, verb));
+  }
+
+  /**
+   * What hears how long runs on a device took, in nanoseconds; the same over reloads. The device
+   * has its meters from now on.
+   */
+  synchronized LongConsumer on(Device device) {
+    return compute.computeIfAbsent(device, this::newMeters);
+  }
+
+  private LongConsumer newMeters(Device device) {
+    String name = device.toString();
+    gauge(
+        meters,
+        Metric.DEVICE_DURATION,
+        id,
+        model -> model.on(device).map(part -> part.share().usedNanos() / 1e9).orElse(0.0),
+        name);
+    gauge(
+        meters,
+        Metric.INSTANCES,
+        id,
+        model -> model.on(device).map(part -> part.placement().instances()).orElse(0),
+        name);
+    Timer timer = keep(meters.timer(Metric.COMPUTE_DURATION, id.name(), id.version(), name));
+    return nanos -> timer.record(nanos, TimeUnit.NANOSECONDS);
   }
 
   /** Where the version's statistics are kept, which outlive these meters. */
@@ -203,7 +235,6 @@ final class ModelMeters implements BatchListener {
 
   @Override
   public void batchCompleted(int requests, int batchRows, long computeNanos) {
-    compute.record(computeNanos, TimeUnit.NANOSECONDS);
     batchSize.record(batchRows);
     rows.increment(batchRows);
     batches.increment();

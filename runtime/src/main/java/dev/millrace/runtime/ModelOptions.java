@@ -19,7 +19,7 @@ import java.util.Optional;
  *     merge requests; default: what the model declares, or {@value #DEFAULT_MAX_BATCH_SIZE} if it
  *     is batchable without a bound
  * @param instances {@code instances}: predictors that run at the same time; default on CPU: the
- *     processors divided by {@code threads}, else 1
+ *     processors divided by {@code threads}, else 1 on each device
  * @param threads {@code threads}: threads that one run may use inside the engine; default: 1, or
  *     the processors divided by {@code instances} if those are given
  * @param device {@code device}: {@code auto}, {@code cpu}, {@code gpu} or {@code gpu:N}; default:
@@ -144,6 +144,11 @@ public record ModelOptions(
             calibrationTime,
             batching,
             logger);
+  }
+
+  /** Whether the number of instances is given. */
+  boolean isCounted() {
+    return groups().stream().anyMatch(group -> group.count().isPresent());
   }
 
   /** Whether anything is said about devices or instances. */

@@ -297,12 +297,11 @@ public final class ModelRegistry {
       }
       LoadedModel loaded = loader.load(repository.plan(model, version));
       LOG.info(
-          "loaded {} on {} in {} ms: {} instances of {} threads, at most {} rows at once",
+          "loaded {} on {} in {} ms: {}, at most {} rows at once",
           id,
-          loaded.placement().device(),
+          Placement.devices(loaded.placements()),
           loaded.loadNanos() / 1_000_000,
-          loaded.placement().instances(),
-          loaded.placement().threads(),
+          Placement.describe(loaded.placements()),
           loaded.metadata().maxBatchSize());
       return loaded;
     } catch (RuntimeException e) {
@@ -392,13 +391,10 @@ public final class ModelRegistry {
           id.hasVersion()
               ? List.of(model.id().version())
               : entry.versions().serving().stream().map(each -> each.id().version()).toList();
-      Placement placement = model.placement();
       return new ModelDescription(
           model.metadata(),
           versions,
-          placement.device(),
-          placement.instances(),
-          placement.threads(),
+          model.placements(),
           model.options(),
           model.labels(),
           model.declared());

@@ -1,44 +1,19 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.Device;
-import dev.millrace.api.ErrorCode;
-import dev.millrace.api.InferenceException;
-import dev.millrace.api.spi.Backend;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
- * Where a model runs and in how many instances.
+ * Instances of a model on one device. Where more than one is possible, {@link Calibration} finds
+ * the best one.
  *
- * <p>On CPU, instances times threads do not exceed the processors: by default one instance of one
- * thread for each, because most models are better run side by side than spread out. If one of the
- * two is given, the other follows. {@link Calibration} finds out whether that holds.
+ * @param instances how many predictors run at the same time
+ * @param threads how many threads one run may use
  */
-record Placement(Device device, int instances, int threads) {
-  /**
-   * The placement that the options ask for.
-   *
-   * @throws InferenceException FAILED_PRECONDITION if the device asked for is not there
-   */
-  static Placement choose(Backend backend, ModelOptions options, int processors) {
-    Device device = device(backend, options.device().orElse(new DeviceChoice.Auto()));
-    Optional<Integer> instances = options.instances();
-    Optional<Integer> threads = options.threads();
-    int defaultInstances =
-        switch (device.kind()) {
-          case CPU -> Math.max(1, processors / threads.orElse(1));
-          case GPU -> 1;
-        };
-    int defaultThreads =
-        instances.isPresent() && device.kind() == Device.Kind.CPU
-            ? Math.max(1, processors / instances.get())
-            : 1;
-    return new Placement(
-        device, instances.orElse(defaultInstances), threads.orElse(defaultThreads));
-  }
-
+public record Placement(Device device, int instances, int threads) {
   /**
    * The placements to choose from where the options leave it open, this one among them: on CPU, all
    * ways to share the processors out among 1, 2, 4 and so on instances, and fewer instances of one
@@ -48,15 +23,15 @@ record Placement(Device device, int instances, int threads) {
     List<Placement> placements = new ArrayList<>(List.of(this));
     if (device.kind() == Device.Kind.CPU) {
       if (options.threads().isEmpty()) {
-        for (int each : options.instances().map(List::of).orElseGet(() -> shares(processors))) {
+        for (int each : options.isCounted() ? List.of(instances) : shares(processors)) {
           for (int share : shares(Math.max(1, processors / each))) {
             boolean all = share == Math.max(1, processors / each);
-            if (all || share == 1 || options.instances().isPresent()) {
+            if (all || share == 1 || options.isCounted()) {
               placements.add(new Placement(device, each, share));
             }
           }
         }
-      } else if (options.instances().isEmpty()) {
+      } else if (!options.isCounted()) {
         for (int each : shares(Math.max(1, processors / threads))) {
           placements.add(withInstances(each));
         }
@@ -80,36 +55,24 @@ record Placement(Device device, int instances, int threads) {
     return new Placement(device, count, threads);
   }
 
-  /** As in {@code 2 instances x 1 thread}. */
+  /** As in {@code 2 instances x 1 thread}, or {@code 1 instance on gpu:0}. */
   String describe() {
-    return "%d instance%s x %d thread%s"
-        .formatted(instances, instances == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
-  }
-
-  private static Device device(Backend backend, DeviceChoice choice) {
-    List<Device> devices = backend.devices();
-    return switch (choice) {
-      case DeviceChoice.Auto() -> devices.getFirst();
-      case DeviceChoice.Cpu() -> first(devices, Device.CPU, backend, choice);
-      case DeviceChoice.Gpu(var index) ->
-          first(devices, new Device(Device.Kind.GPU, index.orElse(0)), backend, choice);
+    String count = "%d instance%s".formatted(instances, instances == 1 ? "" : "s");
+    return switch (device.kind()) {
+      case CPU -> "%s x %d thread%s".formatted(count, threads, threads == 1 ? "" : "s");
+      case GPU -> count + " on " + device;
     };
   }
 
-  private static Device first(
-      List<Device> devices, Device wanted, Backend backend, DeviceChoice choice) {
-    if (devices.contains(wanted)) {
-      return wanted;
-    }
-    throw new InferenceException(
-        ErrorCode.FAILED_PRECONDITION,
-        "device '%s' was asked for, but backend '%s' has only %s here%s"
-            .formatted(
-                choice,
-                backend.name(),
-                devices,
-                wanted.kind() == Device.Kind.GPU
-                    ? ": that device, its driver or a build of the engine for it is missing"
-                    : ""));
+  /** All of them, as in {@code 1 instance on gpu:0, 1 instance on gpu:1}. */
+  static String describe(List<Placement> placements) {
+    return placements.stream().map(Placement::describe).collect(Collectors.joining(", "));
+  }
+
+  /** Their devices, as in {@code gpu:0, gpu:1}. */
+  static String devices(List<Placement> placements) {
+    return placements.stream()
+        .map(placement -> placement.device().toString())
+        .collect(Collectors.joining(", "));
   }
 }

@@ -18,8 +18,7 @@ class BatchPoliciesTest {
     return BatchPolicies.of(
         BatchingOptions.read(Settings.of("test", options)),
         maxBatchSize,
-        Device.CPU,
-        2,
+        List.of(new Placement(Device.CPU, 2, 1)),
         List.of(new LatencySample(4, 1, 1000)));
   }
 

@@ -100,7 +100,7 @@ class CalibrationCacheTest {
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
             Settings.of("test", Map.of("level", "high"))),
-        device,
+        List.of(new Placement(device, 2, 1)),
         processors);
   }
 
@@ -114,6 +114,7 @@ class CalibrationCacheTest {
     assertThat(key(Map.of(), Device.CPU, 4)).isNotEqualTo(key);
     assertThat(key(Map.of(), new Device(Device.Kind.GPU, 0), 2)).isNotEqualTo(key);
     assertThat(key(Map.of("threads", 2), Device.CPU, 2)).isNotEqualTo(key);
+    assertThat(key(Map.of("instances", 2), Device.CPU, 2)).isNotEqualTo(key);
     assertThat(key(Map.of("max-batch-size", 2), Device.CPU, 2)).isNotEqualTo(key);
     assertThat(key(Map.of("batching", "on"), Device.CPU, 2)).isNotEqualTo(key);
 

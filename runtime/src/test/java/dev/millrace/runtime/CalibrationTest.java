@@ -58,7 +58,7 @@ class CalibrationTest {
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
             Settings.empty("none"));
-    return new Calibration(PROCESSORS, cache, ticker).load(plan);
+    return new Calibration(PROCESSORS, GpuHost::here, cache, ticker).load(plan);
   }
 
   private static void sleep(long micros) {
@@ -72,7 +72,7 @@ class CalibrationTest {
   void modelThatComputes_runsInParallelInstances() {
     backend.cost = (rows, threads) -> sleep(2000L * rows);
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    try (Instances instances = ready.instances()) {
+    try (Instances instances = ready.first()) {
       assertThat(instances.placement()).isEqualTo(new Placement(Device.CPU, 2, 1));
       assertThat(instances.predictors()).hasSize(2);
       assertThat(ready.merge()).isTrue();
@@ -94,7 +94,7 @@ class CalibrationTest {
           }
         };
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    try (Instances instances = ready.instances()) {
+    try (Instances instances = ready.first()) {
       assertThat(instances.placement()).isEqualTo(new Placement(Device.CPU, 1, 2));
       assertThat(instances.predictors()).hasSize(1);
       assertThat(backend.loadedThreads).containsExactly(1, 2);
@@ -113,7 +113,7 @@ class CalibrationTest {
   @Test
   void whatTheUserGave_isKept() {
     backend.cost = (rows, threads) -> sleep(1000L * rows);
-    calibrate(Map.of("instances", 1, "threads", 2), Ticker.system()).instances().close();
+    calibrate(Map.of("instances", 1, "threads", 2), Ticker.system()).close();
     assertThat(backend.loadedThreads).containsExactly(2);
   }
 
@@ -122,7 +122,7 @@ class CalibrationTest {
     AtomicLong nanos = new AtomicLong();
     backend.cost = (rows, threads) -> nanos.addAndGet(10_000_000L * rows);
     Calibration.Ready ready = calibrate(Map.of("calibration-time", "2s"), nanos::get);
-    ready.instances().close();
+    ready.close();
     assertThat(nanos.get()).isLessThanOrEqualTo(Duration.ofSeconds(2).toNanos());
     assertThat(ready.samples()).isNotEmpty();
   }
@@ -132,8 +132,8 @@ class CalibrationTest {
     AtomicLong nanos = new AtomicLong();
     backend.cost = (rows, threads) -> nanos.addAndGet(900_000_000L * rows);
     Calibration.Ready ready = calibrate(Map.of(), nanos::get);
-    ready.instances().close();
-    assertThat(ready.instances().placement().instances()).isEqualTo(2);
+    ready.close();
+    assertThat(ready.first().placement().instances()).isEqualTo(2);
     assertThat(ready.samples()).isEmpty();
     assertThat(ready.properties()).containsOnlyKeys("batching");
     assertThat(backend.loadedThreads).hasSize(1);
@@ -142,7 +142,7 @@ class CalibrationTest {
   @Test
   void noTime_measuresNothing_butVerifies() {
     Calibration.Ready ready = calibrate(Map.of("calibration-time", "0s"), Ticker.system());
-    ready.instances().close();
+    ready.close();
     assertThat(ready.samples()).isEmpty();
     assertThat(ready.properties()).containsOnlyKeys("batching");
   }
@@ -154,7 +154,7 @@ class CalibrationTest {
           throw new AssertionError("ran");
         };
     Calibration.Ready ready = calibrate(Map.of("warm-up", false), Ticker.system());
-    ready.instances().close();
+    ready.close();
     assertThat(ready.properties()).isEmpty();
     assertThat(ready.merge()).isTrue();
   }
@@ -172,12 +172,12 @@ class CalibrationTest {
           return sums;
         };
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    ready.instances().close();
+    ready.close();
     assertThat(ready.merge()).isFalse();
     assertThat(ready.samples()).extracting(LatencySample::rows).containsExactly(1);
 
     Calibration.Ready trusted = calibrate(Map.of("batching", "on"), Ticker.system());
-    trusted.instances().close();
+    trusted.close();
     assertThat(trusted.merge()).isTrue();
     assertThat(trusted.properties()).doesNotContainKey("batching");
   }
@@ -189,7 +189,7 @@ class CalibrationTest {
           throw new IllegalStateException("made-up inputs do not do");
         };
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    ready.instances().close();
+    ready.close();
     assertThat(ready.merge()).isTrue();
     assertThat(ready.samples()).isEmpty();
   }
@@ -204,7 +204,7 @@ class CalibrationTest {
           return rows;
         };
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    ready.instances().close();
+    ready.close();
     assertThat(ready.samples()).extracting(LatencySample::rows).containsExactly(1, 2, 4);
   }
 
@@ -219,12 +219,12 @@ class CalibrationTest {
         };
     cache = new CalibrationCache(Optional.of(root.resolve("cache")));
     Calibration.Ready first = calibrate(Map.of(), Ticker.system());
-    first.instances().close();
+    first.close();
     assertThat(backend.loadedThreads).containsExactly(1, 2);
 
     Calibration.Ready again = calibrate(Map.of(), Ticker.system());
-    assertThat(again.instances().placement()).isEqualTo(new Placement(Device.CPU, 1, 2));
-    again.instances().close();
+    assertThat(again.first().placement()).isEqualTo(new Placement(Device.CPU, 1, 2));
+    again.close();
     assertThat(backend.loadedThreads).containsExactly(1, 2, 2);
     assertThat(again.samples()).isEqualTo(first.samples());
     assertThat(again.properties()).isEqualTo(first.properties());
@@ -242,7 +242,7 @@ class CalibrationTest {
   }
 
   private static Calibration.Ready closed(Calibration.Ready ready) {
-    ready.instances().close();
+    ready.close();
     return ready;
   }
 
@@ -256,9 +256,9 @@ class CalibrationTest {
           }
         };
     Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
-    assertThat(ready.instances().placement().threads()).isEqualTo(1);
+    assertThat(ready.first().placement().threads()).isEqualTo(1);
     assertThat(ready.samples()).isNotEmpty();
-    ready.instances().close();
+    ready.close();
   }
 
   @Test

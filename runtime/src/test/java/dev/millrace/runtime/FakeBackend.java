@@ -10,6 +10,7 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
 import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.api.spi.TensorModel;
@@ -43,6 +44,7 @@ final class FakeBackend implements Backend {
   final List<String> runs = new CopyOnWriteArrayList<>();
 
   volatile List<Device> devices = List.of(Device.CPU);
+  volatile GpuSupport gpuSupport = new GpuSupport.None("it pretends to have none");
   volatile int maxBatchSize = 8;
   volatile Consumer<ModelSource> onLoad = source -> {};
   volatile Consumer<TensorMap> onPredict = inputs -> {};
@@ -70,6 +72,11 @@ final class FakeBackend implements Backend {
   @Override
   public List<Device> devices() {
     return devices;
+  }
+
+  @Override
+  public GpuSupport gpuSupport() {
+    return gpuSupport;
   }
 
   @Override

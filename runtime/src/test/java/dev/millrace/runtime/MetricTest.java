@@ -143,7 +143,9 @@ class MetricTest {
           .contains("millrace_inference_rows_total{model=\"m\",version=\"1\"} 2.0")
           .contains("millrace_inference_batches_total{model=\"m\",version=\"1\"} 1.0")
           .contains("millrace_queue_duration_seconds_count{model=\"m\",version=\"1\"} 1")
-          .contains("millrace_compute_duration_seconds_count{model=\"m\",version=\"1\"} 1")
+          .contains(
+              "millrace_compute_duration_seconds_count{device=\"cpu\",model=\"m\",version=\"1\"} 1")
+          .contains("millrace_model_instances{device=\"cpu\",model=\"m\",version=\"1\"} 1.0")
           .contains(
               "millrace_transformer_duration_seconds_count{model=\"m\",transformer=\"passing\",verb=\"postprocess\",version=\"1\"} 1")
           .contains("millrace_model_ready{model=\"m\",version=\"1\"} 1.0")

@@ -3,7 +3,6 @@ package dev.millrace.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.millrace.api.Device;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import java.time.Duration;
@@ -142,40 +141,13 @@ class ModelOptionsTest {
                 "max_batch_size", "16",
                 "instance_group", List.of(Map.of("count", 2), Map.of("kind", "KIND_CPU"))));
     assertThat(options.maxBatchSize()).hasValue(16);
-    assertThat(options.instances()).hasValue(3);
+    assertThat(options.instanceGroups())
+        .containsExactly(
+            InstanceGroup.onEach(new DeviceChoice.Auto(), 2, List.of()),
+            InstanceGroup.onEach(new DeviceChoice.Cpu(), 1, List.of()));
     assertThat(options.backend()).hasValue("onnx");
     assertThatThrownBy(() -> LoadOverrides.read(Map.of("max_batch_sise", 1)))
         .hasMessageContaining("Invalid config override: unknown key 'max-batch-sise'");
-  }
-
-  @Test
-  void placement_sharesTheProcessorsOut() {
-    FakeBackend backend = new FakeBackend();
-    assertThat(place(backend, Map.of())).isEqualTo(new Placement(Device.CPU, 8, 1));
-    assertThat(place(backend, Map.of("threads", 2))).isEqualTo(new Placement(Device.CPU, 4, 2));
-    assertThat(place(backend, Map.of("instances", 3))).isEqualTo(new Placement(Device.CPU, 3, 2));
-    assertThat(place(backend, Map.of("threads", 16))).isEqualTo(new Placement(Device.CPU, 1, 16));
-    assertThat(place(backend, Map.of("threads", 5, "instances", 6)))
-        .isEqualTo(new Placement(Device.CPU, 6, 5));
-  }
-
-  @Test
-  void device_isTheBestThereIs_orTheOneAskedFor() {
-    FakeBackend backend = new FakeBackend();
-    Device gpu = new Device(Device.Kind.GPU, 0);
-    assertThatThrownBy(() -> place(backend, Map.of("device", "gpu")))
-        .isInstanceOf(InferenceException.class)
-        .hasMessageContaining("device 'gpu' was asked for, but backend 'fake' has only [cpu] here");
-    backend.devices = List.of(gpu, Device.CPU);
-    assertThat(place(backend, Map.of())).isEqualTo(new Placement(gpu, 1, 1));
-    assertThat(place(backend, Map.of("device", "gpu:0")).device()).isEqualTo(gpu);
-    assertThat(place(backend, Map.of("device", "cpu")).device()).isEqualTo(Device.CPU);
-    assertThatThrownBy(() -> place(backend, Map.of("device", "gpu:3")))
-        .hasMessageContaining("device 'gpu:3'");
-  }
-
-  private static Placement place(FakeBackend backend, Map<String, Object> values) {
-    return Placement.choose(backend, options(values), 8);
   }
 
   @Test

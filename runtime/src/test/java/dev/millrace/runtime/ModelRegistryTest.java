@@ -87,7 +87,7 @@ class ModelRegistryTest {
 
               @Override
               public void loaded(ModelId model, ModelDescription description, Duration elapsed) {
-                events.add("loaded " + model + " on " + description.device());
+                events.add("loaded " + model + " on " + description.devices());
               }
             });
     assertThat(events).containsExactly("loading m:1", "loaded m:1 on cpu");
@@ -97,7 +97,7 @@ class ModelRegistryTest {
     assertThat(description.metadata().id()).isEqualTo(new ModelId("m", "1"));
     assertThat(description.metadata().properties()).containsEntry("device", "cpu");
     assertThat(description.versions()).containsExactly("1");
-    assertThat(description.device()).isEqualTo(Device.CPU);
+    assertThat(description.placements()).containsExactly(new Placement(Device.CPU, 2, 1));
     assertThat(description.instances()).isEqualTo(2);
   }
 

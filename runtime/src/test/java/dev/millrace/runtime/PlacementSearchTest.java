@@ -54,7 +54,8 @@ class PlacementSearchTest {
 
   private Placement best(Times times, Map<String, Object> options) {
     ModelOptions read = ModelOptions.read(Settings.of("test", options));
-    Placement first = Placement.choose(new FakeBackend(), read, PROCESSORS);
+    Placement first =
+        new DeviceSelection(new FakeBackend(), GpuHost::here, PROCESSORS).place(read).getFirst();
     List<Placement> open = first.alternatives(read, PROCESSORS);
     PlacementSearch search = new PlacementSearch(nanos::get, 64, List.of());
     Map<Integer, Speeds> speeds = new TreeMap<>();

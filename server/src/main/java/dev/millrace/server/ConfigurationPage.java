@@ -119,6 +119,12 @@ final class ConfigurationPage {
               "none",
               "How the model's inferences are logged: [logging.md](logging.md)."),
           List.of(
+              "instance-groups",
+              "sections",
+              "one of `device` and `instances`",
+              "Instances on several devices, in place of `device` and `instances`:"
+                  + " [devices.md](devices.md)."),
+          List.of(
               "batcher",
               "section",
               "none",

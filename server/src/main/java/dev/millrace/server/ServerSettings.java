@@ -87,15 +87,16 @@ final class ServerSettings {
           Group.MODEL,
           ValueType.device(),
           "auto",
-          "Where the model runs. `auto` is the best device that is there; the others fail the load"
-              + " if theirs is not.");
+          "Where the model runs: [devices.md](devices.md). `auto` takes the GPUs that are there, else"
+              + " the CPU; `gpu` spreads the instances over all GPUs. A device that is not there fails"
+              + " the load, and the error says what is missing.");
   static final Setting<Integer> INSTANCES =
       open(
           "instances",
           Group.MODEL,
           ValueType.number(1, 1024),
-          "what calibration finds best on a CPU, else the processors divided by `threads`; 1 on"
-              + " another device",
+          "what calibration finds best on a CPU, else the processors divided by `threads`; 1 on each"
+              + " GPU",
           "How many instances of the model run at the same time. More serve more requests side by"
               + " side, each with a smaller batch.");
   static final Setting<Integer> THREADS =

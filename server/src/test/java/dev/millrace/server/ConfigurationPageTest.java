@@ -38,6 +38,7 @@ class ConfigurationPageTest {
     ServerSettings.ALL.stream()
         .filter(setting -> setting.group() == Group.MODEL)
         .forEach(setting -> documented.add(setting.key()));
+    documented.add("instance-groups");
     documented.add("padding");
     documented.add("logger");
 

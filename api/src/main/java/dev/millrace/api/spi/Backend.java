@@ -53,6 +53,11 @@ public interface Backend {
     return List.of(Device.CPU);
   }
 
+  /** Whether this build of the engine can use GPUs; {@link #devices} says which there are. */
+  default GpuSupport gpuSupport() {
+    return new GpuSupport.None("it does not run models on GPUs");
+  }
+
   /**
    * Loads a model. Blocks until it can run.
    *

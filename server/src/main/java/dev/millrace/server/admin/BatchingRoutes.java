@@ -8,6 +8,7 @@ import dev.millrace.batcher.policy.LearnedState.ShapeState;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelRegistry;
+import dev.millrace.runtime.Placement;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
@@ -56,9 +57,16 @@ public final class BatchingRoutes implements Routes {
     JsonWriter json = JsonWriter.to(body).beginObject();
     json.name("model").string(description.metadata().id().name());
     json.name("version").string(description.metadata().id().version());
-    json.name("device").string(description.device().toString());
+    json.name("device").string(description.devices());
     json.name("instances").number(description.instances());
     json.name("threads").number(description.threads());
+    json.name("placements").beginArray();
+    for (Placement placement : description.placements()) {
+      json.beginObject().name("device").string(placement.device().toString());
+      json.name("instances").number(placement.instances());
+      json.name("threads").number(placement.threads()).endObject();
+    }
+    json.endArray();
     json.name("max_batch_size").number(description.metadata().maxBatchSize());
     json.name("properties").beginObject();
     for (Map.Entry<String, String> property :

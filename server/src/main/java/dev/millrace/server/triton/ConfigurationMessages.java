@@ -20,6 +20,7 @@ import dev.millrace.runtime.DeclaredTensor;
 import dev.millrace.runtime.LabelFile;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelOptions;
+import dev.millrace.runtime.Placement;
 import dev.millrace.runtime.TritonConfig;
 import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.runtime.WarmUpSample;
@@ -46,8 +47,10 @@ public final class ConfigurationMessages {
             .setBackend(backend(metadata.platform()))
             .setVersionPolicy(versionPolicy(model.options()))
             .setMaxBatchSize(metadata.maxBatchSize())
-            .addInstanceGroup(instances(model))
             .setModelTransactionPolicy(ModelTransactionPolicy.newBuilder().setDecoupled(false));
+    model
+        .placements()
+        .forEach(placement -> config.addInstanceGroup(instances(metadata.id().name(), placement)));
     metadata.inputs().forEach(input -> config.addInput(input(input, model)));
     metadata.outputs().forEach(output -> config.addOutput(output(output, model)));
     metadata
@@ -86,12 +89,10 @@ public final class ConfigurationMessages {
     return policy.build();
   }
 
-  private static ModelInstanceGroup instances(ModelDescription model) {
+  private static ModelInstanceGroup instances(String name, Placement placement) {
     ModelInstanceGroup.Builder group =
-        ModelInstanceGroup.newBuilder()
-            .setName(model.metadata().id().name())
-            .setCount(model.instances());
-    Device device = model.device();
+        ModelInstanceGroup.newBuilder().setName(name).setCount(placement.instances());
+    Device device = placement.device();
     switch (device.kind()) {
       case CPU -> group.setKind(ModelInstanceGroup.Kind.KIND_CPU);
       case GPU -> group.setKind(ModelInstanceGroup.Kind.KIND_GPU).addGpus(device.index());

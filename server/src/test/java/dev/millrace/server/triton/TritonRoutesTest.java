@@ -214,7 +214,7 @@ class TritonRoutesTest {
     assertThat(parsed(rest, ModelStatisticsResponse.newBuilder()).build()).isEqualTo(grpc);
     assertThat(grpc.getModelStatsList())
         .extracting(ModelStatistics::getName)
-        .containsExactly("identity_bytes", "identity_fp32", "simple", "wild");
+        .containsExactly("identity_bytes", "identity_fp16", "identity_fp32", "simple", "wild");
     assertThat(rest.body())
         .contains("'last_inference':0,'inference_count':0,".replace('\'', '"'))
         .contains("'cache_hit':{'count':0,'ns':0}".replace('\'', '"'));

@@ -5,7 +5,9 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
 import dev.millrace.api.spi.ModelSource;
+import dev.millrace.api.spi.NvidiaDriver;
 import dev.millrace.api.spi.Servable;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -21,8 +23,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Loads ONNX models into ONNX Runtime.
  *
- * <p>All predictors of a model share one session, so its weights are in memory once. A run uses the
- * calling thread and as many more as {@link ModelSource#threads()} says.
+ * <p>All predictors of a model on one device share one session, so its weights are there once. A
+ * run uses the calling thread and as many more as {@link ModelSource#threads()} says.
  */
 public final class OnnxBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(OnnxBackend.class);
@@ -86,12 +88,35 @@ public final class OnnxBackend implements Backend {
     return name != null && name.toString().endsWith(EXTENSION);
   }
 
+  /**
+   * The GPUs of CUDA's provider, and the CPU. Loads the engine to ask it, unless this machine has
+   * no GPU.
+   */
+  @Override
+  public List<Device> devices() {
+    NvidiaDriver driver = NvidiaDriver.ofThisMachine();
+    return driver.gpus() == 0 ? List.of(Device.CPU) : OnnxGpus.devices(gpuSupport(), driver);
+  }
+
+  /** Loads the engine to ask it. */
+  @Override
+  public GpuSupport gpuSupport() {
+    try {
+      return OnnxGpus.support();
+    } catch (LinkageError e) {
+      LOG.debug("ONNX Runtime's devices are not known", e);
+      return new GpuSupport.None("its ONNX Runtime cannot be used here: " + cause(e).getMessage());
+    }
+  }
+
   @Override
   public Servable load(ModelSource source) {
     requireEngine();
+    requireSupport(source);
     OnnxSettings settings =
         OnnxSettings.read(
             source.settings(), defaultProvider(source.device()), OrtEnvironment.PROVIDERS);
+    requireProviderOf(source.device(), settings.provider(), source);
     OnnxFile.check(source.path());
     OrtSession session = open(source, settings);
     try {
@@ -113,21 +138,51 @@ public final class OnnxBackend implements Backend {
     try {
       LOG.debug("ONNX Runtime {} with {}", OrtApi.version(), OrtEnvironment.PROVIDERS);
     } catch (LinkageError e) {
-      Throwable cause = e;
-      while (cause.getCause() != null) {
-        cause = cause.getCause();
-      }
       throw new InferenceException(
           ErrorCode.FAILED_PRECONDITION,
-          "ONNX Runtime cannot be used here: " + cause.getMessage(),
+          "ONNX Runtime cannot be used here: " + cause(e).getMessage(),
           e);
+    }
+  }
+
+  private static Throwable cause(LinkageError e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause;
+  }
+
+  private static void requireSupport(ModelSource source) {
+    if (source.device().kind() == Device.Kind.GPU
+        && OnnxGpus.support() instanceof GpuSupport.None(String reason)) {
+      throw new InferenceException(
+          ErrorCode.FAILED_PRECONDITION,
+          "%s cannot run on %s: %s".formatted(source.id(), source.device(), reason));
+    }
+  }
+
+  /** Refuses a provider that computes elsewhere than where the model is placed. */
+  private static void requireProviderOf(Device device, String provider, ModelSource source) {
+    boolean wrong =
+        switch (device.kind()) {
+          case CPU -> provider.equals(OnnxGpus.CUDA);
+          case GPU -> provider.equals(OnnxSettings.CPU);
+        };
+    if (wrong) {
+      throw source
+          .settings()
+          .bad(
+              "execution-provider",
+              OnnxSettings.shortName(provider),
+              "one for %s, where the model is placed by its 'device'".formatted(device));
     }
   }
 
   private static String defaultProvider(Device device) {
     return switch (device.kind()) {
       case CPU -> OnnxSettings.CPU;
-      case GPU -> "CUDAExecutionProvider";
+      case GPU -> OnnxGpus.CUDA;
     };
   }
 

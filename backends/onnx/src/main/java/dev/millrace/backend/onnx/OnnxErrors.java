@@ -17,6 +17,10 @@ final class OnnxErrors {
 
   private static final Pattern LINE_BREAK = Pattern.compile("\\s*\\R\\s*");
 
+  /** What the engine's arena says, and CUDA. */
+  private static final Pattern OUT_OF_MEMORY =
+      Pattern.compile("Failed to allocate memory|(?i)out of memory");
+
   private OnnxErrors() {}
 
   /** The failure of a run. */
@@ -24,7 +28,9 @@ final class OnnxErrors {
     ErrorCode code =
         failure.code() == OrtException.INVALID_ARGUMENT
             ? ErrorCode.INVALID_ARGUMENT
-            : ErrorCode.INTERNAL;
+            : OUT_OF_MEMORY.matcher(failure.words()).find()
+                ? ErrorCode.RESOURCE_EXHAUSTED
+                : ErrorCode.INTERNAL;
     return new InferenceException(code, cleaned(failure.words()), failure);
   }
 

@@ -66,6 +66,12 @@ record OnnxSettings(
             texts(settings, "provider-options"),
             settings.bool("memory-arena").orElse(true),
             texts(settings, "session-config"));
+    if (read.providerOptions.containsKey(OrtSessionOptions.DEVICE_ID)) {
+      throw settings.bad(
+          "provider-options." + OrtSessionOptions.DEVICE_ID,
+          read.providerOptions.get(OrtSessionOptions.DEVICE_ID),
+          "nothing, as the model's 'device' says which");
+    }
     settings.rejectUnknown();
     return read;
   }

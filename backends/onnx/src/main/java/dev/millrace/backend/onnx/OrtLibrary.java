@@ -11,6 +11,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +25,12 @@ final class OrtLibrary {
   static final String DIRECTORY_PROPERTY = "onnxruntime.native.path";
 
   private static final String FILE_NAME = System.mapLibraryName("onnxruntime");
+
+  /** What the build for GPUs loads from beside the library, when a model is placed on one. */
+  private static final List<String> GPU_FILE_NAMES =
+      List.of(
+          System.mapLibraryName("onnxruntime_providers_shared"),
+          System.mapLibraryName("onnxruntime_providers_cuda"));
 
   private OrtLibrary() {}
 
@@ -79,7 +86,7 @@ final class OrtLibrary {
             "there is no ONNX Runtime for %s on %s: %s is missing"
                 .formatted(System.getProperty("os.name"), System.getProperty("os.arch"), resource));
       }
-      return openUnpacked(packed);
+      return openUnpacked(packed, resource.substring(0, resource.lastIndexOf('/') + 1));
     } catch (IOException e) {
       throw new IllegalStateException(
           "ONNX Runtime's library could not be unpacked under %s (%s); unpack it beforehand and name its directory by -D%s"
@@ -88,16 +95,38 @@ final class OrtLibrary {
     }
   }
 
-  private static SymbolLookup openUnpacked(InputStream packed) throws IOException {
+  private static SymbolLookup openUnpacked(InputStream packed, String resources)
+      throws IOException {
     Path directory = Files.createTempDirectory("millrace-onnxruntime");
     Path file = directory.resolve(FILE_NAME);
+    boolean forGpus = false;
     try {
       Files.copy(packed, file);
+      forGpus = unpackForGpus(resources, directory);
       return open(file);
     } finally {
-      delete(file);
-      delete(directory);
+      if (!forGpus) {
+        delete(file);
+        delete(directory);
+      }
     }
+  }
+
+  /** Whether there is more to unpack for GPUs; all of it then stays until the process ends. */
+  private static boolean unpackForGpus(String resources, Path directory) throws IOException {
+    boolean found = false;
+    directory.toFile().deleteOnExit(); // the last to be registered goes first
+    directory.resolve(FILE_NAME).toFile().deleteOnExit();
+    for (String name : GPU_FILE_NAMES) {
+      try (InputStream packed = OrtLibrary.class.getResourceAsStream(resources + name)) {
+        if (packed != null) {
+          Files.copy(packed, directory.resolve(name));
+          directory.resolve(name).toFile().deleteOnExit();
+          found = true;
+        }
+      }
+    }
+    return found;
   }
 
   @SuppressWarnings("restricted") // loads native code, which is what a backend is for

@@ -2,13 +2,18 @@ package dev.millrace.backend.onnx;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** How a session runs, as the engine wants to be told; closed when the session is made. */
 final class OrtSessionOptions implements AutoCloseable {
   /** The ExecutionMode ORT_PARALLEL. */
   private static final int PARALLEL = 1;
+
+  /** The option of CUDA's provider that names the GPU. */
+  static final String DEVICE_ID = "device_id";
 
   private final long handle = OrtApi.get(OrtApi.CREATE_SESSION_OPTIONS);
   private final Arena arena = Arena.ofConfined();
@@ -57,9 +62,9 @@ final class OrtSessionOptions implements AutoCloseable {
   private void appendProvider(int deviceIndex, OnnxSettings settings) {
     switch (settings.provider()) {
       case OnnxSettings.CPU -> {}
-      case "CUDAExecutionProvider" -> appendCuda(deviceIndex, settings.providerOptions());
+      case OnnxGpus.CUDA -> appendCuda(handle, arena, deviceIndex, settings.providerOptions());
       default -> {
-        Options options = options(settings.providerOptions());
+        Options options = Options.of(arena, settings.providerOptions());
         String name = settings.provider().replace("ExecutionProvider", "");
         OrtApi.call(
             OrtApi.APPEND_PROVIDER,
@@ -72,11 +77,9 @@ final class OrtSessionOptions implements AutoCloseable {
     }
   }
 
-  private void appendCuda(int deviceIndex, Map<String, String> providerOptions) {
-    Map<String, String> all = new java.util.LinkedHashMap<>();
-    all.put("device_id", Integer.toString(deviceIndex));
-    all.putAll(providerOptions);
-    Options options = options(all);
+  private static void appendCuda(
+      long handle, Arena arena, int deviceIndex, Map<String, String> providerOptions) {
+    Options options = Options.of(arena, cudaOptions(deviceIndex, providerOptions));
     long cuda = OrtApi.get(OrtApi.CREATE_CUDA_OPTIONS);
     try {
       OrtApi.call(
@@ -91,15 +94,36 @@ final class OrtSessionOptions implements AutoCloseable {
     }
   }
 
-  /** Keys and values as two arrays of C strings. */
-  private record Options(MemorySegment keys, MemorySegment values, int count) {}
+  /** What CUDA's provider is told: which GPU, and what the configuration says. */
+  static Map<String, String> cudaOptions(int deviceIndex, Map<String, String> providerOptions) {
+    Map<String, String> all = new LinkedHashMap<>();
+    all.put(DEVICE_ID, Integer.toString(deviceIndex));
+    all.putAll(providerOptions);
+    return all;
+  }
 
-  private Options options(Map<String, String> map) {
-    List<String> keys = List.copyOf(map.keySet());
-    return new Options(
-        OrtMemory.texts(arena, keys),
-        OrtMemory.texts(arena, keys.stream().map(map::get).toList()),
-        keys.size());
+  /** What the engine says against computing on the first GPU; empty if nothing. */
+  static Optional<OrtException> tryCuda() {
+    long handle = OrtApi.get(OrtApi.CREATE_SESSION_OPTIONS);
+    try (Arena arena = Arena.ofConfined()) {
+      appendCuda(handle, arena, 0, Map.of());
+      return Optional.empty();
+    } catch (OrtException e) {
+      return Optional.of(e);
+    } finally {
+      OrtApi.release(OrtApi.RELEASE_SESSION_OPTIONS, handle);
+    }
+  }
+
+  /** Keys and values as two arrays of C strings. */
+  private record Options(MemorySegment keys, MemorySegment values, int count) {
+    static Options of(Arena arena, Map<String, String> map) {
+      List<String> keys = List.copyOf(map.keySet());
+      return new Options(
+          OrtMemory.texts(arena, keys),
+          OrtMemory.texts(arena, keys.stream().map(map::get).toList()),
+          keys.size());
+    }
   }
 
   private long text(String value) {

@@ -5,6 +5,7 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
 import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Servable;
 import java.nio.file.Files;
@@ -69,6 +70,11 @@ public final class PythonBackend implements Backend {
   @Override
   public List<Device> devices() {
     return List.of(Device.CPU);
+  }
+
+  @Override
+  public GpuSupport gpuSupport() {
+    return new GpuSupport.None("a script chooses its own device; leave 'device' out");
   }
 
   @Override

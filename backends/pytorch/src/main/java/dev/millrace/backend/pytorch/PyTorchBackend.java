@@ -9,11 +9,14 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Shape;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
 import dev.millrace.api.spi.ModelSource;
+import dev.millrace.api.spi.NvidiaDriver;
 import dev.millrace.api.spi.Servable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,9 +29,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Loads TorchScript models into PyTorch.
  *
- * <p>All predictors of a model share one module, so its weights are in memory once; a script that
- * changes its module runs in one of them at a time. A run uses the calling thread and as many more
- * as {@link ModelSource#threads()} says. The engine itself is loaded with the first model.
+ * <p>All predictors of a model on one device share one module, so its weights are there once; a
+ * script that changes its module runs in one of them at a time. A run uses the calling thread and
+ * as many more as {@link ModelSource#threads()} says. The engine itself is loaded with the first
+ * model.
  *
  * <p>A script does not say what datatypes and shapes it takes. They are what the configuration
  * declares, else what the script was traced with; of one that was not traced, the metadata list no
@@ -91,20 +95,50 @@ public final class PyTorchBackend implements Backend {
     return name != null && EXTENSIONS.stream().anyMatch(name.toString()::endsWith);
   }
 
+  /** The GPUs that the driver shows, if this is a build for them, and the CPU. */
+  @Override
+  public List<Device> devices() {
+    return devices(gpuSupport(), NvidiaDriver.ofThisMachine());
+  }
+
+  static List<Device> devices(GpuSupport support, NvidiaDriver driver) {
+    List<Device> devices = new ArrayList<>();
+    if (support instanceof GpuSupport.Ready) {
+      for (int i = 0; i < driver.gpus(); i++) {
+        devices.add(new Device(Device.Kind.GPU, i));
+      }
+    }
+    devices.add(Device.CPU);
+    return List.copyOf(devices);
+  }
+
+  /** What its libraries are for, which have all that they need of CUDA with them. */
+  @Override
+  public GpuSupport gpuSupport() {
+    try {
+      return PyTorchNatives.areForGpus()
+          ? new GpuSupport.Ready()
+          : new GpuSupport.None("its PyTorch is the build for CPUs; " + GpuSupport.BUILD_FOR_GPUS);
+    } catch (IllegalStateException e) {
+      return new GpuSupport.None("its PyTorch cannot be used here: " + e.getMessage());
+    }
+  }
+
   @Override
   public Servable load(ModelSource source) {
     PyTorchSettings settings = PyTorchSettings.read(source.settings());
-    if (source.device().kind() != Device.Kind.CPU) {
+    if (source.device().kind() == Device.Kind.GPU
+        && gpuSupport() instanceof GpuSupport.None(String reason)) {
       throw new InferenceException(
           ErrorCode.FAILED_PRECONDITION,
-          "%s cannot run on %s: the PyTorch that is installed is a build for CPUs"
-              .formatted(source.id(), source.device()));
+          "%s cannot run on %s: %s".formatted(source.id(), source.device(), reason));
     }
     requireEngine();
     TorchScriptFile file = TorchScriptFile.read(source.path());
     ScriptCode code = file.code();
     ScriptInputs inputs = inputs(source, settings, file);
-    PyTorchEngine.Scope scope = PyTorchEngine.newScope();
+    ai.djl.Device device = engineDevice(source.device());
+    PyTorchEngine.Scope scope = PyTorchEngine.newScope(device);
     try {
       PtSymbolBlock module = open(source, settings, scope);
       boolean shared = code.isPure();
@@ -116,11 +150,24 @@ public final class PyTorchBackend implements Backend {
           inputs,
           new ScriptOutputs(settings.outputs(), shared),
           new PyTorchModel.Execution(
-              source.threads(), settings.optimized(), shared, code.isStateful(), code.divides()));
+              device,
+              source.threads(),
+              settings.optimized(),
+              shared,
+              code.isStateful(),
+              code.divides()));
     } catch (RuntimeException e) {
       scope.close();
       throw e;
     }
+  }
+
+  /** What the engine calls a device. Its module and its inputs are put there. */
+  static ai.djl.Device engineDevice(Device device) {
+    return switch (device.kind()) {
+      case CPU -> ai.djl.Device.cpu();
+      case GPU -> ai.djl.Device.gpu(device.index());
+    };
   }
 
   /** The engine is loaded when the first class that calls it is. */

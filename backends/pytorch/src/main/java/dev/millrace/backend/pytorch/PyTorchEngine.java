@@ -20,12 +20,15 @@ final class PyTorchEngine {
 
   /**
    * Keeps DJL's look for CUDA, by way of JNA, from unpacking a library: there may be no place for
-   * one, and this build of the engine has no use for CUDA. Others in this process may use JNA, too.
+   * one, and the driver tells how many GPUs there are. Others in this process may use JNA, too.
    */
   private static final String NO_UNPACKING = "jna.nounpack";
 
   /** Threads that parallel branches of scripts run on, all models together. */
   private static final String INTER_OP_THREADS = "ai.djl.pytorch.num_interop_threads";
+
+  /** Whether this is a build for GPUs. */
+  private static final boolean FOR_GPUS = PyTorchNatives.areForGpus();
 
   private static final Engine ENGINE = load();
   private static final PtNDManager MANAGER = (PtNDManager) ENGINE.newBaseManager(Device.cpu());
@@ -72,6 +75,11 @@ final class PyTorchEngine {
     return ENGINE.getVersion();
   }
 
+  /** Whether tensors may be on GPUs. */
+  static boolean isForGpus() {
+    return FOR_GPUS;
+  }
+
   /** Owns what lives as long as the engine. */
   static PtNDManager manager() {
     return MANAGER;
@@ -92,9 +100,14 @@ final class PyTorchEngine {
     }
   }
 
-  /** A new scope, which the caller closes. */
+  /** A new scope on the processor, which the caller closes. */
   static Scope newScope() {
-    return new Scope();
+    return newScope(Device.cpu());
+  }
+
+  /** A new scope on a device, which the caller closes. */
+  static Scope newScope(Device device) {
+    return new Scope(device);
   }
 
   /** How many scopes are open: models, and outputs that are not closed yet. */
@@ -104,9 +117,10 @@ final class PyTorchEngine {
 
   /** Owns arrays of the engine, all of which go when it is closed. */
   static final class Scope implements AutoCloseable {
-    private final PtNDManager manager = (PtNDManager) MANAGER.newSubManager();
+    private final PtNDManager manager;
 
-    private Scope() {
+    private Scope(Device device) {
+      manager = MANAGER.newSubManager(device);
       OPEN_SCOPES.incrementAndGet();
     }
 

@@ -39,7 +39,9 @@ final class PyTorchErrors {
       return new InferenceException(ErrorCode.RESOURCE_EXHAUSTED, line, failure);
     }
     boolean engineAtFault =
-        !(failure instanceof ai.djl.engine.EngineException) || lower.contains("internal assert");
+        !(failure instanceof ai.djl.engine.EngineException)
+            || lower.contains("internal assert")
+            || lower.contains("cuda error");
     return new InferenceException(
         engineAtFault ? ErrorCode.INTERNAL : ErrorCode.INVALID_ARGUMENT, line, failure);
   }

@@ -1,5 +1,6 @@
 package dev.millrace.backend.pytorch;
 
+import ai.djl.Device;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Predictor;
@@ -17,6 +18,7 @@ final class PyTorchModel implements TensorModel {
   /**
    * How the module runs.
    *
+   * @param device where it runs, and its inputs are put
    * @param threads how many threads one operator may use, the caller's included
    * @param optimized whether scripts are rewritten for the shapes that they are run with
    * @param shared whether the engine may read inputs where they are
@@ -24,7 +26,12 @@ final class PyTorchModel implements TensorModel {
    * @param divides whether the module may divide whole numbers
    */
   record Execution(
-      int threads, boolean optimized, boolean shared, boolean exclusive, boolean divides) {}
+      Device device,
+      int threads,
+      boolean optimized,
+      boolean shared,
+      boolean exclusive,
+      boolean divides) {}
 
   /** A model over a module of {@code scope}, which it takes over. */
   PyTorchModel(

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -28,12 +29,17 @@ final class PyTorchNatives implements AutoCloseable {
   private static final String TORCH = System.mapLibraryName("torch");
   private static final String BRIDGE = System.mapLibraryName("djl_torch");
 
+  /** Only a build for GPUs has it. */
+  private static final String CUDA = System.mapLibraryName("torch_cuda");
+
   private final Path directory;
   private final boolean unpacked;
+  private final boolean forGpus;
 
-  private PyTorchNatives(Path directory, boolean unpacked) {
+  private PyTorchNatives(Path directory, boolean unpacked, boolean forGpus) {
     this.directory = directory;
     this.unpacked = unpacked;
+    this.forGpus = forGpus;
   }
 
   /**
@@ -42,19 +48,56 @@ final class PyTorchNatives implements AutoCloseable {
    * @throws IllegalStateException with a message for people if there are none
    */
   static PyTorchNatives find() {
-    String named = System.getenv(DIRECTORY_PROPERTY);
-    named = named == null ? System.getProperty(DIRECTORY_PROPERTY) : named;
-    if (named != null && isComplete(Path.of(named))) {
-      return new PyTorchNatives(Path.of(named), false);
+    Optional<Path> named = named();
+    if (named.isPresent()) {
+      return new PyTorchNatives(named.get(), false, hasCuda(named.get()));
     }
     try {
-      return unpack();
+      return unpack(contents());
     } catch (IOException e) {
       throw new IllegalStateException(
           "PyTorch's libraries could not be unpacked under %s (%s); unpack them beforehand and name their directory by -D%s"
               .formatted(System.getProperty("java.io.tmpdir"), e, DIRECTORY_PROPERTY),
           e);
     }
+  }
+
+  /** The directory that is named, if the libraries are there. */
+  private static Optional<Path> named() {
+    String named = System.getenv(DIRECTORY_PROPERTY);
+    named = named == null ? System.getProperty(DIRECTORY_PROPERTY) : named;
+    return Optional.ofNullable(named).map(Path::of).filter(PyTorchNatives::isComplete);
+  }
+
+  /**
+   * Whether {@link #find} would find a build for GPUs; nothing is loaded or unpacked.
+   *
+   * @throws IllegalStateException with a message for people if there are none
+   */
+  static boolean areForGpus() {
+    try {
+      Optional<Path> named = named();
+      return named.isPresent() ? hasCuda(named.get()) : isForGpus(contents());
+    } catch (IOException e) {
+      throw new IllegalStateException("PyTorch's jars cannot be read: " + e, e);
+    }
+  }
+
+  static boolean hasCuda(Path directory) {
+    return Files.exists(directory.resolve(CUDA));
+  }
+
+  /** Whether a jar of natives with these properties is for GPUs, as in {@code cu124}. */
+  static boolean isForGpus(Properties contents) {
+    return flavor(contents).startsWith("cu");
+  }
+
+  private static String flavor(Properties contents) {
+    String flavor = contents.getProperty("flavor", "");
+    String classifier = contents.getProperty("classifier", "");
+    return flavor.isEmpty()
+        ? classifier.substring(0, Math.max(0, classifier.indexOf('-')))
+        : flavor;
   }
 
   private static boolean isComplete(Path directory) {
@@ -66,7 +109,7 @@ final class PyTorchNatives implements AutoCloseable {
     return directory;
   }
 
-  private static PyTorchNatives unpack() throws IOException {
+  private static Properties contents() throws IOException {
     Properties contents = new Properties();
     try (InputStream in = PyTorchNatives.class.getResourceAsStream(CONTENTS)) {
       if (in == null) {
@@ -80,10 +123,15 @@ final class PyTorchNatives implements AutoCloseable {
       }
       contents.load(in);
     }
+    return contents;
+  }
+
+  private static PyTorchNatives unpack(Properties contents) throws IOException {
     String machine = machine(System.getProperty("os.name"), System.getProperty("os.arch"));
     List<String> resources = resources(contents, machine);
     PyTorchNatives natives =
-        new PyTorchNatives(Files.createTempDirectory("millrace-pytorch"), true);
+        new PyTorchNatives(
+            Files.createTempDirectory("millrace-pytorch"), true, isForGpus(contents));
     try {
       for (String resource : resources) {
         try (InputStream in = PyTorchNatives.class.getResourceAsStream(resource)) {
@@ -105,15 +153,12 @@ final class PyTorchNatives implements AutoCloseable {
   /** Where in the jars the libraries are. */
   static List<String> resources(Properties contents, String machine) {
     String classifier = contents.getProperty("classifier", "");
-    String flavor = contents.getProperty("flavor", "");
     if (!classifier.endsWith(machine)) {
       throw new IllegalStateException(
           "there is no PyTorch for %s: the jar of its libraries is for %s"
               .formatted(machine, classifier));
     }
-    if (flavor.isEmpty()) {
-      flavor = classifier.substring(0, classifier.indexOf('-'));
-    }
+    String flavor = flavor(contents);
     List<String> resources = new ArrayList<>();
     for (String library : contents.getProperty("libraries", "").split(",", -1)) {
       resources.add("/pytorch/%s/%s/%s".formatted(flavor, machine, library.strip()));
@@ -135,13 +180,21 @@ final class PyTorchNatives implements AutoCloseable {
     return system + '-' + processor;
   }
 
-  /** Removes what was unpacked: Linux and macOS let a file go that is loaded, Windows does not. */
+  /**
+   * Removes what was unpacked: Linux and macOS let a file go that is loaded, Windows does not. A
+   * build for GPUs loads some of its libraries later on, so they stay until the process ends.
+   */
   @Override
   public void close() {
     if (!unpacked) {
       return;
     }
     try (Stream<Path> files = Files.walk(directory)) {
+      if (forGpus) {
+        // The last to be registered goes first.
+        files.sorted().forEach(file -> file.toFile().deleteOnExit());
+        return;
+      }
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         try {
           Files.delete(file);

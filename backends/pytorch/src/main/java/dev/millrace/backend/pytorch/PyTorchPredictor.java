@@ -32,7 +32,7 @@ final class PyTorchPredictor implements Predictor {
     PyTorchEngine.prepareThread(execution.threads(), execution.optimized());
     IValue[] arguments = new IValue[order.length];
     int made = 0;
-    try (PyTorchEngine.Scope scope = PyTorchEngine.newScope()) {
+    try (PyTorchEngine.Scope scope = PyTorchEngine.newScope(execution.device())) {
       for (; made < order.length; made++) {
         int index = order[made];
         if (execution.divides()) {

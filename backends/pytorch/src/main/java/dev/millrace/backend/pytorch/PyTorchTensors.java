@@ -50,12 +50,16 @@ final class PyTorchTensors {
       case INT16 -> narrowed(tensor, DataType.INT32, scope);
       default -> {
         PtNDArray array = over(tensor, scope);
+        ai.djl.Device device = scope.manager().getDevice();
+        if (device.isGpu()) {
+          yield IValue.from(JniUtils.to(array, array.getDataType(), device));
+        }
         yield IValue.from(shared && isAligned(tensor) ? array : JniUtils.clone(array));
       }
     };
   }
 
-  /** The engine's tensor over the memory of ours. */
+  /** The engine's tensor over the memory of ours, on the processor. */
   private static PtNDArray over(Tensor tensor, PyTorchEngine.Scope scope) {
     return JniUtils.createNdFromByteBuffer(
         scope.manager(),
@@ -63,7 +67,7 @@ final class PyTorchTensors {
         new ai.djl.ndarray.types.Shape(tensor.shape().dims()),
         bridgeType(tensor.dataType()),
         SparseFormat.DENSE,
-        scope.manager().getDevice());
+        ai.djl.Device.cpu());
   }
 
   /**
@@ -80,7 +84,12 @@ final class PyTorchTensors {
         to.putInt(isBf16 ? bits << 16 : bits); // an FP32 begins with the bits of its BF16
       }
       Tensor widened = Tensor.wrap(wide, tensor.shape(), to.flip());
-      try (IValue value = IValue.from(over(widened, scope))) {
+      PtNDArray array = over(widened, scope);
+      ai.djl.Device device = scope.manager().getDevice();
+      if (device.isGpu()) {
+        array = JniUtils.to(array, array.getDataType(), device);
+      }
+      try (IValue value = IValue.from(array)) {
         return BridgeGaps.convert(isBf16 ? "bf16" : "int16", value);
       }
     }
@@ -167,6 +176,10 @@ final class PyTorchTensors {
     boolean kept = false;
     try {
       PtNDArray array = value.toTensor(scope.manager());
+      boolean fetched = PyTorchEngine.isForGpus() && array.getDevice().isGpu();
+      if (fetched) {
+        array = JniUtils.to(array, array.getDataType(), ai.djl.Device.cpu());
+      }
       DataType type = dataType(name, value, array);
       Shape shape = Shape.of(array.getShape().getShape());
       long size = Tensor.byteSize(type, shape);
@@ -179,7 +192,7 @@ final class PyTorchTensors {
             "output '%s' of %d bytes is beyond the limit of 2 GiB".formatted(name, size));
       }
       ByteBuffer contents = array.toByteBuffer(true);
-      if (!shared || isInput(address(contents), inputs)) {
+      if (!fetched && (!shared || isInput(address(contents), inputs))) {
         return Tensor.copyOf(type, shape, contents);
       }
       Tensor tensor = Tensor.wrap(type, shape, contents, scope);

@@ -13,6 +13,8 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Shape;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
+import dev.millrace.api.spi.NvidiaDriver;
 import dev.millrace.api.spi.TensorModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -236,6 +238,22 @@ class PyTorchBackendTest {
             PyTorchFixture.load(
                 PyTorchFixture.file("identity.pt"), Map.of(), new Device(Device.Kind.GPU, 0)))
         .hasMessage(
-            "model:1 cannot run on gpu:0: the PyTorch that is installed is a build for CPUs");
+            "model:1 cannot run on gpu:0: its PyTorch is the build for CPUs; use the image's variant"
+                + " 'gpu', or build with -Pgpu");
+    assertThat(backend.gpuSupport()).isInstanceOf(GpuSupport.None.class);
+  }
+
+  @Test
+  void devices_areTheDriversGpusIfTheBuildIsForThem() {
+    NvidiaDriver twoGpus = new NvidiaDriver(true, 0, 2);
+    Device gpu = new Device(Device.Kind.GPU, 1);
+    assertThat(PyTorchBackend.devices(new GpuSupport.Ready(), twoGpus))
+        .containsExactly(new Device(Device.Kind.GPU, 0), gpu, Device.CPU);
+    assertThat(PyTorchBackend.devices(new GpuSupport.Ready(), NvidiaDriver.NONE))
+        .containsExactly(Device.CPU);
+    assertThat(PyTorchBackend.devices(new GpuSupport.None("x"), twoGpus))
+        .containsExactly(Device.CPU);
+    assertThat(PyTorchBackend.engineDevice(gpu)).isEqualTo(ai.djl.Device.gpu(1));
+    assertThat(PyTorchBackend.engineDevice(Device.CPU)).isEqualTo(ai.djl.Device.cpu());
   }
 }

@@ -38,6 +38,10 @@ class PyTorchErrorsTest {
   void failures_areToldApart() {
     assertThat(PyTorchErrors.ofRun(new EngineException("sizes differ")).code())
         .isEqualTo(ErrorCode.INVALID_ARGUMENT);
+    assertThat(PyTorchErrors.ofRun(new EngineException("CUDA error: an illegal access")).code())
+        .isEqualTo(ErrorCode.INTERNAL);
+    assertThat(PyTorchErrors.ofRun(new EngineException("CUDA out of memory.")).code())
+        .isEqualTo(ErrorCode.RESOURCE_EXHAUSTED);
     assertThat(PyTorchErrors.ofRun(new EngineException("0 INTERNAL ASSERT FAILED")).code())
         .isEqualTo(ErrorCode.INTERNAL);
     assertThat(

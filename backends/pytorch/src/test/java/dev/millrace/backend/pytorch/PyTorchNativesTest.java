@@ -3,9 +3,13 @@ package dev.millrace.backend.pytorch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Properties;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class PyTorchNativesTest {
   private static Properties contents(String classifier, String flavor, String libraries) {
@@ -41,5 +45,20 @@ class PyTorchNativesTest {
             PyTorchNatives.resources(contents("linux-x86_64", "cpu", "libtorch.so"), "osx-aarch64"))
         .hasMessage(
             "there is no PyTorch for osx-aarch64: the jar of its libraries is for linux-x86_64");
+  }
+
+  @Test
+  void buildForGpus_isKnownByItsFlavor_orItsLibrary(@TempDir Path directory) throws IOException {
+    assertThat(PyTorchNatives.areForGpus()).isFalse();
+    assertThat(PyTorchNatives.isForGpus(contents("linux-x86_64", "cpu", ""))).isFalse();
+    assertThat(PyTorchNatives.isForGpus(contents("linux-x86_64", "cu124", ""))).isTrue();
+    Properties old = contents("cu124-linux-x86_64", "", "libtorch.so");
+    assertThat(PyTorchNatives.isForGpus(old)).isTrue();
+    assertThat(PyTorchNatives.resources(old, "linux-x86_64"))
+        .first()
+        .isEqualTo("/pytorch/cu124/linux-x86_64/libtorch.so");
+    assertThat(PyTorchNatives.hasCuda(directory)).isFalse();
+    Files.createFile(directory.resolve(System.mapLibraryName("torch_cuda")));
+    assertThat(PyTorchNatives.hasCuda(directory)).isTrue();
   }
 }

@@ -12,7 +12,8 @@ import org.tensorflow.proto.ThreadPoolOptionProto;
  *
  * <p>A run is on the thread of its caller, who is one of as many as there are instances. If one run
  * may use more threads than that, kernels share a pool of the session of instances times threads,
- * and operators side by side another one.
+ * and operators side by side another one. A run on a GPU is one on the processor, too, which for
+ * two devices is on a thread of the session's for each instance.
  */
 final class SessionConfig {
   /** The number of no pool: on the caller's thread. */
@@ -27,18 +28,20 @@ final class SessionConfig {
   }
 
   static SessionConfig of(ModelSource source, TensorFlowSettings settings) {
+    boolean onGpu = source.device().kind() == Device.Kind.GPU;
     ConfigProto.Builder config =
         ConfigProto.newBuilder()
             .setIntraOpParallelismThreads(
                 source.threads() == 1 ? 1 : source.instances() * source.threads())
-            .setInterOpParallelismThreads(1)
+            .setInterOpParallelismThreads(onGpu ? source.instances() : 1)
             .setAllowSoftPlacement(true);
     if (settings.interOpThreads() > 1) {
       config.addSessionInterOpThreadPool(
           ThreadPoolOptionProto.newBuilder()
               .setNumThreads(source.instances() * settings.interOpThreads()));
     }
-    if (source.device().kind() == Device.Kind.GPU) {
+    if (onGpu) {
+      // The engine takes these of the first session for all of them; see PlacedSavedModel.
       config.setGpuOptions(GPUOptions.newBuilder().setAllowGrowth(true));
     } else {
       config.putDeviceCount("GPU", 0);

@@ -7,7 +7,9 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.GpuSupport;
 import dev.millrace.api.spi.ModelSource;
+import dev.millrace.api.spi.NvidiaDriver;
 import dev.millrace.api.spi.Servable;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,8 +25,8 @@ import org.tensorflow.proto.SignatureDef;
 /**
  * Loads SavedModels into TensorFlow.
  *
- * <p>All predictors of a model share one session, so its variables are in memory once. A run uses
- * the calling thread and as many more as {@link ModelSource#threads()} says.
+ * <p>All predictors of a model on one device share one session, so its variables are there once. A
+ * run uses the calling thread and as many more as {@link ModelSource#threads()} says.
  */
 public final class TensorFlowBackend implements Backend {
   private static final Logger LOG = LoggerFactory.getLogger(TensorFlowBackend.class);
@@ -58,26 +60,33 @@ public final class TensorFlowBackend implements Backend {
   }
 
   /**
-   * The first GPU, if there is one and this build of the engine can use it, and the CPU. The engine
-   * places all models of a process on one and the same GPU.
+   * The GPUs, if there are any and this build of the engine can use them, and the CPU.
    *
    * <p>Loads the engine to ask it, unless this machine has no GPU.
    */
   @Override
   public List<Device> devices() {
+    return TfDevices.devices(gpus());
+  }
+
+  private static int gpus() {
     try {
-      return hasGpuDriver() && TfDevices.types().contains("GPU")
-          ? List.of(new Device(Device.Kind.GPU, 0), Device.CPU)
-          : List.of(Device.CPU);
+      return TfDevices.gpus();
     } catch (LinkageError | TfException e) {
       LOG.debug("TensorFlow's devices are not known", e);
-      return List.of(Device.CPU);
+      return 0;
     }
   }
 
-  /** Whether the driver of NVIDIA's GPUs is here, on Linux itself or on a Windows below it. */
-  private static boolean hasGpuDriver() {
-    return Files.exists(Path.of("/dev/nvidiactl")) || Files.exists(Path.of("/dev/dxg"));
+  /** Loads the engine to ask it. */
+  @Override
+  public GpuSupport gpuSupport() {
+    try {
+      return TfDevices.support(
+          TfDevices.isBuiltForGpus(), NvidiaDriver.ofThisMachine(), TensorFlowBackend::gpus);
+    } catch (LinkageError e) {
+      return new GpuSupport.None("its TensorFlow cannot be used here: " + cause(e).getMessage());
+    }
   }
 
   @Override
@@ -87,12 +96,7 @@ public final class TensorFlowBackend implements Backend {
     Map<String, TensorFlowSignature> signatures = signatures(source, graph);
     String main = mainSignature(source, settings, graph, signatures);
     requireEngine();
-    TfSession session;
-    try {
-      session = TfSession.open(source.path(), settings.tags(), SessionConfig.of(source, settings));
-    } catch (TfException e) {
-      throw TensorFlowErrors.ofLoad(source.path(), e);
-    }
+    TfSession session = open(source, settings);
     Map<String, SignatureModel> models = new LinkedHashMap<>();
     try {
       signatures.forEach((name, signature) -> {
@@ -120,6 +124,20 @@ public final class TensorFlowBackend implements Backend {
       models.values().forEach(SignatureModel::free);
       session.close();
       throw e;
+    }
+  }
+
+  private static TfSession open(ModelSource source, TensorFlowSettings settings) {
+    SessionConfig config = SessionConfig.of(source, settings);
+    try {
+      if (source.device().kind() == Device.Kind.CPU || source.device().index() == 0) {
+        return TfSession.open(source.path(), settings.tags(), config);
+      }
+      try (PlacedSavedModel placed = PlacedSavedModel.of(source.path(), source.device().index())) {
+        return TfSession.open(placed.directory(), settings.tags(), config);
+      }
+    } catch (TfException e) {
+      throw TensorFlowErrors.ofLoad(source.path(), e);
     }
   }
 
@@ -191,14 +209,18 @@ public final class TensorFlowBackend implements Backend {
     try {
       LOG.debug("TensorFlow {}", TfApi.version());
     } catch (LinkageError e) {
-      Throwable cause = e;
-      while (cause.getCause() != null) {
-        cause = cause.getCause();
-      }
       throw new InferenceException(
           ErrorCode.FAILED_PRECONDITION,
-          "TensorFlow cannot be used here: " + cause.getMessage(),
+          "TensorFlow cannot be used here: " + cause(e).getMessage(),
           e);
     }
+  }
+
+  private static Throwable cause(LinkageError e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause;
   }
 }

@@ -8,6 +8,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.Collections;
+import java.util.Optional;
 
 /**
  * The functions of TensorFlow's C interface that the backend calls. Thread-safe, as far as the
@@ -83,14 +84,23 @@ final class TfApi {
   }
 
   /** A function of {@code library} with as many arguments, all passed as longs. */
-  @SuppressWarnings("restricted") // calls native code, which is what a backend is for
   static MethodHandle function(SymbolLookup library, String name, int arguments) {
-    return LINKER.downcallHandle(
-        library
-            .find(name)
-            .orElseThrow(
-                () -> new IllegalStateException("the library has no function %s".formatted(name))),
-        FunctionDescriptor.of(JAVA_LONG, longs(arguments)));
+    return find(library, name, arguments)
+        .orElseThrow(
+            () -> new IllegalStateException("the library has no function %s".formatted(name)));
+  }
+
+  /** A function that not every build of the engine has. */
+  static Optional<MethodHandle> find(String name, int arguments) {
+    return find(LIBRARY, name, arguments);
+  }
+
+  @SuppressWarnings("restricted") // calls native code, which is what a backend is for
+  private static Optional<MethodHandle> find(SymbolLookup library, String name, int arguments) {
+    return library
+        .find(name)
+        .map(address ->
+            LINKER.downcallHandle(address, FunctionDescriptor.of(JAVA_LONG, longs(arguments))));
   }
 
   private static MemoryLayout[] longs(int count) {
