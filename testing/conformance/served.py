@@ -1,8 +1,9 @@
-"""Where the server under test listens, and what its three example models take and give."""
+"""Where the server under test listens, and what its example models take and give."""
 
 import os
 import time
 import unittest
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,17 @@ GRPC = os.environ.get("SERVED_GRPC", "localhost:8081")
 SIMPLE = "simple"
 STRING = "simple_string"
 IDENTITY = "simple_identity"
+
+# These three are for ONNX Runtime, this one for TensorFlow: y = x / 2 + 2,
+HALF = "half_plus_two"
+X = np.array([1, 2, 5], dtype=np.float32)
+Y = np.array([2.5, 3, 4.5], dtype=np.float32)
+
+# and this one for PyTorch: pixels of handwritten digits, and the logits that it gives in Python.
+DIGITS = "digits"
+TRAINED = Path(__file__).resolve().parents[2] / "backends/pytorch/src/test/resources/models"
+PIXELS = np.loadtxt(TRAINED / "digits.csv", delimiter=",", dtype=np.float32)[:16, :64]
+LOGITS = np.loadtxt(TRAINED / "digits-logits.csv", delimiter=",", dtype=np.float32)
 
 A = np.arange(16, dtype=np.int32).reshape(1, 16)
 B = np.full((1, 16), 3, dtype=np.int32)
@@ -31,6 +43,9 @@ class ServedTest(unittest.TestCase):
         """`output` gives an output's array by its name."""
         np.testing.assert_array_equal(output("OUTPUT0"), a + b)
         np.testing.assert_array_equal(output("OUTPUT1"), a - b)
+
+    def assertLogits(self, actual):
+        np.testing.assert_allclose(np.reshape(actual, LOGITS.shape), LOGITS, atol=1e-3)
 
     def assertStrings(self, actual, expected):
         """Clients give BYTES as bytes when they came as binary, and as str when they came as JSON."""

@@ -8,7 +8,7 @@ import httpx
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
-from served import A, B, GRPC, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
+from served import A, B, DIGITS, GRPC, HALF, HTTP, IDENTITY, PIXELS, SIMPLE, STRING, WORDS, X, Y, ServedTest, as_strings, encoded
 
 URL = f"http://{HTTP}"
 
@@ -53,6 +53,16 @@ class KServeRestTest(ServedTest, unittest.IsolatedAsyncioTestCase):
                     response = await self.client.infer(URL, data, model_name=SIMPLE)
                     self.assertSumAndDifference(output_of(response))
                     self.assertEqual((response.id, response.model_name), ("request-7", SIMPLE))
+
+    async def test_tensorflow_and_pytorch(self):
+        x = InferInput("x", list(X.shape), "FP32")
+        x.set_data_from_numpy(X, binary_data=True)
+        half = await self.client.infer(URL, InferRequest(HALF, [x]), model_name=HALF)
+        self.assertEqual(output_of(half)("y").tolist(), Y.tolist())
+        pixels = InferInput("pixels", list(PIXELS.shape), "FP32")
+        pixels.set_data_from_numpy(PIXELS, binary_data=True)
+        digits = await self.client.infer(URL, InferRequest(DIGITS, [pixels]), model_name=DIGITS)
+        self.assertLogits(output_of(digits)("logits"))
 
     async def test_infer_with_a_dictionary(self):
         data = {

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-from served import A, B, GRPC, HTTP, SIMPLE, STRING, ServedTest, as_strings
+from served import A, B, DIGITS, GRPC, HALF, HTTP, PIXELS, SIMPLE, STRING, X, Y, ServedTest, as_strings
 
 
 def supply_error_codes():
@@ -39,9 +39,11 @@ from tensorflow_serving.apis import (  # noqa: E402
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
 URL = f"http://{HTTP}/v1/models"
@@ -64,6 +66,31 @@ def predict_request(model, content=False):
             else:
                 tensor.int_val.extend(array.flatten().tolist())
     return request
+
+
+def floats_request(model, name, array):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    tensor = request.inputs[name]
+    tensor.dtype = types_pb2.DT_FLOAT
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.float_val.extend(array.flatten().tolist())
+    return request
+
+
+def examples_of(request, signature):
+    """Fills a request in with the values of X as examples, for a signature."""
+    request.model_spec.name = HALF
+    request.model_spec.signature_name = signature
+    add_examples(request)
+    return request
+
+
+def add_examples(request):
+    for x in X:
+        example = request.input.example_list.examples.add()
+        example.features.feature["x"].float_list.value.append(x)
 
 
 def output_of(response):
@@ -91,6 +118,59 @@ class TensorFlowServingGrpcTest(ServedTest):
                 self.assertSumAndDifference(output_of(response))
                 self.assertEqual(response.model_spec.version.value, 1)
                 self.assertEqual(response.model_spec.signature_name, "serving_default")
+
+    def test_tensorflow_and_pytorch(self):
+        half = self.predictions.Predict(floats_request(HALF, "x", X), timeout=30)
+        self.assertEqual(list(half.outputs["y"].float_val), Y.tolist())
+        digits = self.predictions.Predict(floats_request(DIGITS, "pixels", PIXELS), timeout=30)
+        self.assertLogits(list(digits.outputs["logits"].float_val))
+
+    def test_signatures(self):
+        classified = self.predictions.Classify(
+            examples_of(classification_pb2.ClassificationRequest(), "classify_x_to_y"), timeout=30
+        )
+        self.assertEqual([each.classes[0].score for each in classified.result.classifications], Y.tolist())
+        regressed = self.predictions.Regress(
+            examples_of(regression_pb2.RegressionRequest(), "regress_x_to_y"), timeout=30
+        )
+        self.assertEqual([each.value for each in regressed.result.regressions], Y.tolist())
+
+    def test_several_signatures_at_once(self):
+        request = inference_pb2.MultiInferenceRequest()
+        for signature, method in (("regress_x_to_y", "regress"), ("classify_x_to_y", "classify")):
+            task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+            task.model_spec.name = HALF
+            task.model_spec.signature_name = signature
+        add_examples(request)
+        regressed, classified = self.predictions.MultiInference(request, timeout=30).results
+        self.assertEqual([each.value for each in regressed.regression_result.regressions], Y.tolist())
+        scores = [each.classes[0].score for each in classified.classification_result.classifications]
+        self.assertEqual(scores, Y.tolist())
+
+    def test_metadata_of_all_signatures(self):
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = HALF
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        self.assertTrue(
+            self.predictions.GetModelMetadata(request, timeout=30).metadata["signature_def"].Unpack(signatures)
+        )
+        methods = {name: each.method_name for name, each in signatures.signature_def.items()}
+        self.assertEqual(
+            methods,
+            {
+                "serving_default": "tensorflow/serving/predict",
+                "classify_x_to_y": "tensorflow/serving/classify",
+                "regress_x_to_y": "tensorflow/serving/regress",
+            },
+        )
+        self.assertEqual(signatures.signature_def["classify_x_to_y"].inputs["inputs"].name, "tf_example:0")
+
+    def test_unknown_signature(self):
+        request = floats_request(HALF, "x", X)
+        request.model_spec.signature_name = "nothing"
+        with self.assertRaises(grpc.RpcError) as raised:
+            self.predictions.Predict(request, timeout=30)
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.FAILED_PRECONDITION)
 
     def test_output_filter(self):
         request = predict_request(SIMPLE)
@@ -134,8 +214,22 @@ class TensorFlowServingGrpcTest(ServedTest):
 
 
 class TensorFlowServingRestTest(ServedTest):
-    def post(self, model, body):
-        return httpx.post(f"{URL}/{model}:predict", json=body, timeout=30)
+    def post(self, model, body, verb="predict"):
+        return httpx.post(f"{URL}/{model}:{verb}", json=body, timeout=30)
+
+    def test_tensorflow_and_pytorch(self):
+        self.assertEqual(self.post(HALF, {"instances": [1.0, 2.0, 5.0]}).json(), {"predictions": Y.tolist()})
+        self.assertEqual(self.post(HALF, {"inputs": X.tolist()}).json(), {"outputs": Y.tolist()})
+        self.assertLogits(self.post(DIGITS, {"instances": PIXELS.tolist()}).json()["predictions"])
+
+    def test_signatures(self):
+        examples = [{"x": float(x)} for x in X]
+        classify = {"signature_name": "classify_x_to_y", "examples": examples}
+        self.assertEqual(
+            self.post(HALF, classify, "classify").json(), {"results": [[["0", score]] for score in Y.tolist()]}
+        )
+        regress = {"signature_name": "regress_x_to_y", "examples": examples}
+        self.assertEqual(self.post(HALF, regress, "regress").json(), {"results": Y.tolist()})
 
     def test_rows(self):
         rows = {"instances": [{"INPUT0": A[0].tolist(), "INPUT1": B[0].tolist()}] * 2}

@@ -9,7 +9,7 @@ import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 import shared_memory
-from served import A, B, GRPC, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
+from served import A, B, DIGITS, GRPC, HALF, HTTP, IDENTITY, PIXELS, SIMPLE, STRING, WORDS, X, Y, ServedTest, as_strings, encoded
 
 
 def inputs(a=A, b=B, datatype="INT32"):
@@ -40,6 +40,12 @@ class TritonGrpcTest(ServedTest):
         for model in (SIMPLE, STRING, IDENTITY):
             self.assertTrue(self.client.is_model_ready(model))
         self.assertTrue(self.client.is_model_ready(SIMPLE, "1"))
+
+    def test_tensorflow_and_pytorch(self):
+        x = triton.InferInput("x", X.shape, "FP32").set_data_from_numpy(X)
+        np.testing.assert_array_equal(self.client.infer(HALF, [x]).as_numpy("y"), Y)
+        pixels = triton.InferInput("pixels", PIXELS.shape, "FP32").set_data_from_numpy(PIXELS)
+        self.assertLogits(self.client.infer(DIGITS, [pixels]).as_numpy("logits"))
 
     def test_server_metadata(self):
         self.assertIn("binary_tensor_data", self.client.get_server_metadata().extensions)

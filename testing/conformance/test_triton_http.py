@@ -8,7 +8,7 @@ import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 import shared_memory
-from served import A, B, HTTP, IDENTITY, SIMPLE, STRING, WORDS, ServedTest, as_strings, encoded
+from served import A, B, DIGITS, HALF, HTTP, IDENTITY, PIXELS, SIMPLE, STRING, WORDS, X, Y, ServedTest, as_strings, encoded
 
 
 def inputs(a=A, b=B, binary=True, datatype="INT32"):
@@ -38,6 +38,13 @@ class TritonHttpTest(ServedTest):
             self.assertTrue(self.client.is_model_ready(model))
         self.assertTrue(self.client.is_model_ready(SIMPLE, "1"))
         self.assertFalse(self.client.is_model_ready("missing"))
+
+    def test_tensorflow_and_pytorch(self):
+        for binary in (True, False):
+            x = triton.InferInput("x", X.shape, "FP32").set_data_from_numpy(X, binary_data=binary)
+            np.testing.assert_array_equal(self.client.infer(HALF, [x]).as_numpy("y"), Y)
+            pixels = triton.InferInput("pixels", PIXELS.shape, "FP32").set_data_from_numpy(PIXELS, binary_data=binary)
+            self.assertLogits(self.client.infer(DIGITS, [pixels]).as_numpy("logits"))
 
     def test_server_metadata(self):
         metadata = self.client.get_server_metadata(query_params={"test_1": 1, "test_2": 2})

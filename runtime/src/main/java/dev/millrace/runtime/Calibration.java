@@ -179,6 +179,7 @@ final class Calibration {
     Ready ready(Optional<String> key, Optional<CalibrationCache.Entry> known) {
       List<LatencySample> samples = List.of();
       if (plan.options().warmUp().orElse(true)) {
+        runSamples(best);
         long end = ticker.nanos() + time(plan).toNanos();
         Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
         if (inputs.isPresent()) {
@@ -200,11 +201,20 @@ final class Calibration {
       return new Ready(List.copyOf(all), merge, samples, properties);
     }
 
+    /** Runs what a {@code config.pbtxt} asks for. */
+    private void runSamples(Instances instances) {
+      if (plan.declared().isPresent()) {
+        new WarmUpSamples(metadata, plan.directories())
+            .run(plan.declared().get().warmUps(), instances.predictors());
+      }
+    }
+
     /** Loads the model onto its further devices, which are like the first one or were asked for. */
     private void loadOthers() {
       for (Placement placement : usual.subList(1, usual.size())) {
         others.add(Instances.load(plan, placement));
         if (plan.options().warmUp().orElse(true)) {
+          runSamples(others.getLast());
           WarmUp.run(metadata, others.getLast().predictors(), ticker);
         }
       }

@@ -28,6 +28,11 @@ final class Chain implements AutoCloseable {
     outermost.forEach(transformer -> add(transformer, names));
   }
 
+  /** No steps. */
+  static Chain none() {
+    return new Chain(List.of());
+  }
+
   private void add(Transformer transformer, Set<String> names) {
     String name = transformer.name();
     for (int i = 2; !names.add(name); i++) {

@@ -59,12 +59,18 @@ final class Inference extends CompletableFuture<InferenceResponse>
 
   /**
    * @param model leased, and given back by this
+   * @param pipeline of the model
    * @param admission entered with {@code admittedBytes}, and left by this
    */
   Inference(
-      LoadedModel model, Admission admission, long admittedBytes, String id, long startNanos) {
+      LoadedModel model,
+      Pipeline pipeline,
+      Admission admission,
+      long admittedBytes,
+      String id,
+      long startNanos) {
     this.model = model;
-    this.pipeline = model.pipeline();
+    this.pipeline = pipeline;
     this.admission = admission;
     this.admittedBytes = admittedBytes;
     this.id = id;

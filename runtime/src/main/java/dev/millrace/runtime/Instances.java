@@ -29,15 +29,14 @@ final class Instances implements AutoCloseable {
    */
   static Instances load(LoadPlan plan, Placement placement) {
     Servable servable =
-        plan.backend()
-            .load(
-                new ModelSource(
-                    plan.id(),
-                    plan.path(),
-                    placement.device(),
-                    placement.instances(),
-                    placement.threads(),
-                    plan.engine()));
+        plan.load(
+            new ModelSource(
+                plan.id(),
+                plan.path(),
+                placement.device(),
+                placement.instances(),
+                placement.threads(),
+                plan.engine()));
     Instances instances =
         switch (servable) {
           case TensorModel model -> new Instances(placement, model);

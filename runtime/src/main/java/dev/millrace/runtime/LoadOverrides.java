@@ -18,9 +18,6 @@ final class LoadOverrides {
   private static final Set<String> DESCRIPTIVE =
       Set.of("name", "platform", "input", "output", "default-model-filename");
 
-  /** Triton's names of backends, where they differ. */
-  private static final Map<String, String> BACKENDS = Map.of("onnxruntime", "onnx");
-
   private LoadOverrides() {}
 
   /**
@@ -40,7 +37,7 @@ final class LoadOverrides {
       if (ours.equals("instance-group")) {
         values.put("instance-groups", instanceGroups(value));
       } else if (ours.equals("backend")) {
-        values.put(ours, BACKENDS.getOrDefault(value.toString(), value.toString()));
+        values.put(ours, TritonBackends.translate(value.toString()));
       } else if (ours.equals("dynamic-batching")) {
         sections.put("dynamic_batching", value);
       } else if (!DESCRIPTIVE.contains(ours)) {

@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.batcher.Batcher;
@@ -25,10 +26,12 @@ final class LoadedModel {
   private final ModelMetadata metadata;
   private final ModelOptions options;
   private final Map<String, LabelFile> labels;
+  private final Optional<TritonConfig> declared;
   private final List<ModelOnDevice> parts;
   private final Batcher batcher;
   private final Chain chain;
   private final Pipeline pipeline;
+  private final SignaturePipelines signatures;
   private final Runnable onFreed;
   private final long loadNanos;
 
@@ -41,28 +44,34 @@ final class LoadedModel {
    * @param metadata what clients see of the model
    * @param options what was said about how it is served
    * @param labels names of classes, by output
+   * @param declared what a {@code config.pbtxt} says of the model
    * @param parts the model on each of its devices; taken over
    * @param batcher over the predictors of all of them; taken over
    * @param chain what stands around the model; taken over
+   * @param signatures other ways to call the model; taken over
    * @param onFreed is called once, after everything else is freed
    */
   LoadedModel(
       ModelMetadata metadata,
       ModelOptions options,
       Map<String, LabelFile> labels,
+      Optional<TritonConfig> declared,
       List<ModelOnDevice> parts,
       Batcher batcher,
       Chain chain,
       Pipeline pipeline,
+      SignaturePipelines signatures,
       Runnable onFreed,
       long loadNanos) {
     this.metadata = metadata;
     this.options = options;
     this.labels = labels;
+    this.declared = declared;
     this.parts = List.copyOf(parts);
     this.batcher = batcher;
     this.chain = chain;
     this.pipeline = pipeline;
+    this.signatures = signatures;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
   }
@@ -82,6 +91,10 @@ final class LoadedModel {
 
   Map<String, LabelFile> labels() {
     return labels;
+  }
+
+  Optional<TritonConfig> declared() {
+    return declared;
   }
 
   /** Where it runs. */
@@ -105,6 +118,20 @@ final class LoadedModel {
 
   Pipeline pipeline() {
     return pipeline;
+  }
+
+  SignaturePipelines signatures() {
+    return signatures;
+  }
+
+  /**
+   * The pipeline that a request asks for.
+   *
+   * @throws InferenceException NOT_FOUND if it asks for a signature that is not there
+   */
+  Pipeline pipeline(InferenceRequest request) {
+    String signature = request.attribute(SignaturePipelines.SIGNATURE).orElse("");
+    return signature.isEmpty() ? pipeline : signatures.pipeline(signature);
   }
 
   long loadNanos() {
@@ -157,7 +184,8 @@ final class LoadedModel {
     try {
       batcher.close();
       parts.forEach(part -> part.share().close());
-      if (batcher.hungRuns() == 0) {
+      signatures.close();
+      if (batcher.hungRuns() == 0 && signatures.hungRuns() == 0) {
         parts.forEach(part -> part.servable().close());
       } else { // closing it under a run would end the process
         LOG.error("{}: a run has not come back, so the model stays in memory", id());

@@ -20,6 +20,7 @@ import java.util.Optional;
  * @param source the file, for people
  * @param labelFiles by output, the name of the file that names its classes
  * @param sections the backends' sections as they were read
+ * @param declared what a {@code config.pbtxt} beside it says that has no place in the others
  */
 record ModelConfig(
     String source,
@@ -28,7 +29,8 @@ record ModelConfig(
     Map<String, String> properties,
     Map<String, String> labelFiles,
     List<TransformerConfig> transformers,
-    Map<String, Map<?, ?>> sections) {
+    Map<String, Map<?, ?>> sections,
+    Optional<TritonConfig> declared) {
   static final String FILE_NAME = "model.yaml";
 
   /** The configuration of a model that has no file. */
@@ -40,17 +42,50 @@ record ModelConfig(
         Map.of(),
         Map.of(),
         List.of(),
-        Map.of());
+        Map.of(),
+        Optional.empty());
   }
 
   /**
-   * The configuration in a directory; an empty one if it has no {@code model.yaml}.
+   * The configuration in a model's directory: what {@code model.yaml} says, and where it says
+   * nothing, {@code config.pbtxt}; an empty one if it has neither.
    *
    * @throws InferenceException INVALID_ARGUMENT that names the file, the key and what was expected
    */
   static ModelConfig in(Path directory, Collection<Backend> backends) {
+    ModelConfig own = ofVersion(directory, backends);
+    Path file = directory.resolve(TritonConfig.FILE_NAME);
+    return Files.isRegularFile(file)
+        ? own.over(of(TritonConfig.read(file, backends.stream().map(Backend::name).toList())))
+        : own;
+  }
+
+  /** Whether a directory has a configuration, so that it is meant to be a model's. */
+  static boolean isIn(Path directory) {
+    return Files.exists(directory.resolve(FILE_NAME))
+        || Files.exists(directory.resolve(TritonConfig.FILE_NAME));
+  }
+
+  /**
+   * The configuration in a version's directory; an empty one if it has no {@code model.yaml}.
+   *
+   * @throws InferenceException as {@link #in}
+   */
+  static ModelConfig ofVersion(Path directory, Collection<Backend> backends) {
     Path file = directory.resolve(FILE_NAME);
     return Files.isRegularFile(file) ? read(YamlFile.read(file), backends) : none();
+  }
+
+  private static ModelConfig of(TritonConfig config) {
+    return new ModelConfig(
+        config.source(),
+        config.name(),
+        config.options(),
+        config.parameters(),
+        config.labelFiles(),
+        List.of(),
+        Map.of(),
+        Optional.of(config));
   }
 
   private static ModelConfig read(Settings settings, Collection<Backend> backends) {
@@ -75,7 +110,14 @@ record ModelConfig(
     }
     settings.rejectUnknown();
     return new ModelConfig(
-        settings.source(), name, options, properties, labelFiles, transformers, sections);
+        settings.source(),
+        name,
+        options,
+        properties,
+        labelFiles,
+        transformers,
+        sections,
+        Optional.empty());
   }
 
   private static Map<String, String> texts(Settings section) {
@@ -102,7 +144,8 @@ record ModelConfig(
         mergedProperties,
         mergedLabelFiles,
         transformers.isEmpty() ? lower.transformers : transformers,
-        sections.isEmpty() ? lower.sections : sections);
+        sections.isEmpty() ? lower.sections : sections,
+        declared.or(lower::declared));
   }
 
   /**
@@ -118,7 +161,28 @@ record ModelConfig(
                 .formatted(source, key, backend.name()));
       }
     }
-    Map<?, ?> section = sections.getOrDefault(backend.name(), Map.of());
+    Map<Object, Object> section =
+        new LinkedHashMap<>(sections.getOrDefault(backend.name(), Map.of()));
+    if (backend.takesDeclarations() && declared.isPresent()) {
+      declare(section, "inputs", declared.get().inputs());
+      declare(section, "outputs", declared.get().outputs());
+    }
     return Settings.of(source, Map.of(backend.name(), section)).section(backend.name());
+  }
+
+  private static void declare(
+      Map<Object, Object> section, String key, List<DeclaredTensor> tensors) {
+    if (!tensors.isEmpty()) {
+      section.putIfAbsent(key, TritonConfig.section(tensors));
+    }
+  }
+
+  /** What is declared of the model, but for what the section of its backend says itself. */
+  Optional<TritonConfig> declared(Backend backend) {
+    Map<?, ?> section = sections.getOrDefault(backend.name(), Map.of());
+    return declared.map(config ->
+        backend.takesDeclarations()
+            ? config.without(section.containsKey("inputs"), section.containsKey("outputs"))
+            : config);
   }
 }

@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.ModelMetadata;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What is served under a name.
@@ -12,13 +13,15 @@ import java.util.Map;
  * @param placements where its instances run, each device once
  * @param options what was said about how it is served
  * @param labels names of classes, by output
+ * @param declared what a {@code config.pbtxt} says of the model
  */
 public record ModelDescription(
     ModelMetadata metadata,
     List<String> versions,
     List<Placement> placements,
     ModelOptions options,
-    Map<String, LabelFile> labels) {
+    Map<String, LabelFile> labels,
+    Optional<TritonConfig> declared) {
   public ModelDescription {
     versions = List.copyOf(versions);
     placements = List.copyOf(placements);

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 
 /**
  * One name in the registry and what is loaded under it. Requests read one volatile snapshot;
@@ -106,12 +107,18 @@ final class ModelEntry {
   /**
    * Serves these from now on, and nothing else; what served before is retired.
    *
+   * @param models that are new
+   * @param kept of those that serve
    * @param isComplete whether these are all that were to be loaded
    */
-  synchronized void replace(List<LoadedModel> models, boolean isComplete) {
-    List<LoadedModel> before = versions.serving();
+  synchronized void replace(List<LoadedModel> models, List<LoadedModel> kept, boolean isComplete) {
+    List<LoadedModel> before = new ArrayList<>(versions.serving());
+    before.removeAll(kept);
     if (isComplete && !required.isEmpty()) {
-      require(models.stream().map(model -> model.id().version()).toList());
+      require(
+          Stream.concat(models.stream(), kept.stream())
+              .map(model -> model.id().version())
+              .toList());
     }
     Map<String, Slot> changes = new LinkedHashMap<>();
     for (LoadedModel model : before) {

@@ -3,6 +3,7 @@ package dev.millrace.runtime;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.batcher.policy.LearnedState;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -29,6 +30,14 @@ public final class ModelLease implements AutoCloseable {
   /** What the version declares. */
   public ModelMetadata metadata() {
     return model.metadata();
+  }
+
+  /**
+   * The ways in which the version can be called, by name, the one that it is called by of itself
+   * among them; empty if it does not know any.
+   */
+  public Map<String, ModelMetadata> signatures() {
+    return model.signatures().metadata();
   }
 
   /** What the version's batcher has learned; empty if it does not learn. */

@@ -1,21 +1,29 @@
 package dev.millrace.runtime;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
 import dev.millrace.api.Ticker;
+import dev.millrace.api.spi.Backend;
 import dev.millrace.api.spi.InferenceLogger;
+import dev.millrace.api.spi.Predictor;
+import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.BatcherConfig;
 import dev.millrace.batcher.DeviceArbiter;
 import dev.millrace.batcher.RunnerGroup;
+import dev.millrace.batcher.policy.LatencySample;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,16 +54,23 @@ final class ModelLoader {
    * @throws InferenceException for everything that can go wrong; nothing is left behind
    */
   LoadedModel load(LoadPlan plan) {
-    Thread thread = Thread.currentThread();
-    ClassLoader before = thread.getContextClassLoader();
-    thread.setContextClassLoader(plan.backend().getClass().getClassLoader());
     try {
-      return loadInContext(plan);
+      return inContext(plan.backend(), () -> loadInContext(plan));
     } catch (RuntimeException e) {
       throw InferenceException.of(e);
     } catch (Error e) { // a native library that does not load, a model that does not fit
       throw new InferenceException(
           ErrorCode.INTERNAL, "backend '%s' failed: %s".formatted(plan.backend().name(), e), e);
+    }
+  }
+
+  /** Runs with the backend's class loader as the thread's, which new threads inherit. */
+  private static <T> T inContext(Backend backend, Supplier<T> task) {
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
+    thread.setContextClassLoader(backend.getClass().getClassLoader());
+    try {
+      return task.get();
     } finally {
       thread.setContextClassLoader(before);
     }
@@ -101,66 +116,178 @@ final class ModelLoader {
     requireOutputs(outer, labels.keySet());
     ModelOptions options = plan.options();
     ModelId id = plan.id();
-    int maxBatchSize = metadata.maxBatchSize();
-    BatcherConfig batching =
-        new BatcherConfig(
-            maxBatchSize,
-            options.queueLimit().orElse(ModelOptions.DEFAULT_QUEUE_LIMIT),
-            Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)),
-            options.batching().sizesUpTo(maxBatchSize),
-            maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
     List<InferenceLogger> loggers = loggers(id, options);
     ModelMeters modelMeters = meters.acquire(id);
-    List<ModelOnDevice> parts = new ArrayList<>();
-    Batcher batcher;
+    SignaturePipelines.Way own;
     try {
-      List<RunnerGroup> groups = new ArrayList<>();
+      List<Source> sources = new ArrayList<>();
       for (Instances instances : ready.instances()) {
-        DeviceArbiter.Share share =
-            devices.join(instances.placement(), options.batching().deviceShare().orElse(1));
-        parts.add(new ModelOnDevice(instances.placement(), instances.model(), share));
-        groups.add(
-            new RunnerGroup(
-                instances.predictors(),
-                share,
-                instances.model()::newPredictor,
-                modelMeters.on(instances.placement().device())));
+        sources.add(new Source(instances.placement(), instances.model(), instances.predictors()));
       }
-      batcher =
-          Batcher.of(
-                  id.toString(),
-                  batching,
-                  BatchPolicies.of(
-                      options.batching(), maxBatchSize, ready.placements(), ready.samples()))
-              .listener(modelMeters)
-              .ticker(ticker)
-              .startGroups(groups);
+      own =
+          new Ways(plan, loggers, modelMeters)
+              .make(id.toString(), outer, metadata, chain, ready.samples(), sources);
     } catch (Throwable e) {
-      parts.forEach(part -> part.share().close());
       meters.release(id);
       throw e;
     }
-    Pipeline pipeline =
-        new Pipeline(
-            outer,
-            metadata,
-            options.timeout(),
-            chain,
-            steps,
-            loggers,
-            batcher,
-            modelMeters,
-            ticker);
     return new LoadedModel(
         outer,
         options,
         labels,
-        parts,
-        batcher,
+        plan.declared(),
+        own.parts(),
+        own.batcher(),
         chain,
-        pipeline,
+        own.pipeline(),
+        signatures(ready, outer, new Ways(plan, loggers, modelMeters)),
         () -> meters.release(id),
         ticker.nanos() - startNanos);
+  }
+
+  /** A model on one device, and predictors of it. */
+  private record Source(Placement placement, TensorModel model, List<Predictor> predictors) {}
+
+  /** Makes ways through one loaded version: a batcher and a pipeline each. */
+  private final class Ways {
+    private final LoadPlan plan;
+    private final List<InferenceLogger> loggers;
+    private final ModelMeters modelMeters;
+
+    Ways(LoadPlan plan, List<InferenceLogger> loggers, ModelMeters modelMeters) {
+      this.plan = plan;
+      this.loggers = loggers;
+      this.modelMeters = modelMeters;
+    }
+
+    /**
+     * Makes one.
+     *
+     * @param name of its threads
+     * @param outer what clients see
+     * @param metadata what the predictors take and give
+     * @param samples how long batches take, as far as that is known
+     * @param sources whose predictors are taken over, unless this throws
+     */
+    SignaturePipelines.Way make(
+        String name,
+        ModelMetadata outer,
+        ModelMetadata metadata,
+        Chain chain,
+        List<LatencySample> samples,
+        List<Source> sources) {
+      ModelOptions options = plan.options();
+      int maxBatchSize = metadata.maxBatchSize();
+      BatcherConfig batching =
+          new BatcherConfig(
+              maxBatchSize,
+              options.queueLimit().orElse(ModelOptions.DEFAULT_QUEUE_LIMIT),
+              Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)),
+              options.batching().sizesUpTo(maxBatchSize),
+              maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
+      List<ModelOnDevice> parts = new ArrayList<>();
+      Batcher batcher;
+      try {
+        List<RunnerGroup> groups = new ArrayList<>();
+        for (Source source : sources) {
+          DeviceArbiter.Share share =
+              devices.join(source.placement(), options.batching().deviceShare().orElse(1));
+          parts.add(new ModelOnDevice(source.placement(), source.model(), share));
+          groups.add(
+              new RunnerGroup(
+                  source.predictors(),
+                  share,
+                  source.model()::newPredictor,
+                  modelMeters.on(source.placement().device())));
+        }
+        batcher =
+            Batcher.of(
+                    name,
+                    batching,
+                    BatchPolicies.of(
+                        options.batching(),
+                        maxBatchSize,
+                        sources.stream().map(Source::placement).toList(),
+                        samples))
+                .listener(modelMeters)
+                .ticker(ticker)
+                .startGroups(groups);
+      } catch (Throwable e) {
+        parts.forEach(part -> part.share().close());
+        throw e;
+      }
+      Pipeline pipeline =
+          new Pipeline(
+              outer,
+              metadata,
+              options.timeout(),
+              chain,
+              steps,
+              loggers,
+              batcher,
+              modelMeters,
+              ticker);
+      return new SignaturePipelines.Way(pipeline, batcher, List.copyOf(parts));
+    }
+
+    /** Most rows at once of another signature than the model's own. */
+    int maxBatchSize(ModelMetadata declared, boolean merge) {
+      return merge && declared.isBatchable()
+          ? ModelLoader.maxBatchSize(declared.maxBatchSize(), plan.options())
+          : 0;
+    }
+  }
+
+  /**
+   * The ways through the model by its other signatures, where it knows several. Requests of these
+   * are merged if those of its own are.
+   */
+  private static SignaturePipelines signatures(
+      Calibration.Ready ready, ModelMetadata outer, Ways ways) {
+    Map<String, TensorModel> models = ready.first().model().signatures();
+    String own = outer.properties().getOrDefault("signature", "");
+    Map<String, ModelMetadata> metadata = new LinkedHashMap<>();
+    models.forEach((name, model) -> {
+      ModelMetadata declared = model.metadata();
+      if (name.equals(own)) { // as clients see it, with the names that the graph has for it
+        ModelMetadata described = outer;
+        for (Map.Entry<String, String> property : declared.properties().entrySet()) {
+          described = described.withProperty(property.getKey(), property.getValue());
+        }
+        metadata.put(name, described);
+      } else {
+        metadata.put(name, declared.withMaxBatchSize(ways.maxBatchSize(declared, ready.merge())));
+      }
+    });
+    return new SignaturePipelines(
+        metadata,
+        name -> {
+          ModelMetadata called = requireNonNull(metadata.get(name));
+          List<Source> sources = new ArrayList<>();
+          try {
+            for (Instances instances : ready.instances()) {
+              TensorModel model = requireNonNull(instances.model().signatures().get(name));
+              List<Predictor> predictors = new ArrayList<>();
+              sources.add(new Source(instances.placement(), model, predictors));
+              for (int i = 0; i < instances.placement().instances(); i++) {
+                predictors.add(model.newPredictor());
+              }
+            }
+            return inContext(
+                ways.plan.backend(),
+                () ->
+                    ways.make(
+                        called.id() + "-" + name,
+                        called,
+                        called,
+                        Chain.none(),
+                        List.of(),
+                        sources));
+          } catch (Throwable e) {
+            sources.forEach(source -> source.predictors().forEach(Predictor::close));
+            throw e;
+          }
+        });
   }
 
   /** What takes note of this model's inferences, by its section of the configuration. */

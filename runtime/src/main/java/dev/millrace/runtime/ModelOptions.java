@@ -124,6 +124,28 @@ public record ModelOptions(
         : instanceGroups;
   }
 
+  /** These options with groups in place of whatever is said about devices or instances. */
+  ModelOptions withGroups(List<InstanceGroup> groups) {
+    return groups.isEmpty()
+        ? this
+        : new ModelOptions(
+            backend,
+            versionPolicy,
+            versionLabels,
+            maxBatchSize,
+            Optional.empty(),
+            threads,
+            Optional.empty(),
+            groups,
+            queueLimit,
+            queueBytes,
+            warmUp,
+            timeout,
+            calibrationTime,
+            batching,
+            logger);
+  }
+
   /** Whether the number of instances is given. */
   boolean isCounted() {
     return groups().stream().anyMatch(group -> group.count().isPresent());

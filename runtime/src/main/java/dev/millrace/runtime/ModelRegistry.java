@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -95,10 +96,55 @@ public final class ModelRegistry {
     for (int i = 0; i < models.size(); i++) {
       ModelEntry entry = wanted.get(i);
       FoundModel model = models.get(i);
-      CompletableFuture<Void> load = submit(done -> change(entry, model, progress, done));
+      CompletableFuture<Void> load = submit(done -> change(entry, model, Set.of(), progress, done));
       loads.add(load.exceptionally(recorded -> null));
     }
     loads.forEach(CompletableFuture::join);
+    if (config.pollInterval().isPositive()) {
+      poll(models);
+    }
+  }
+
+  /** Looks for changes from now on, on a thread of its own, until this is closed. */
+  private void poll(List<FoundModel> models) {
+    RepositoryPoller poller =
+        new RepositoryPoller(
+            () -> repository.findPresent(config.options()),
+            models,
+            new RepositoryPoller.Changes() {
+              @Override
+              public void load(FoundModel model, Set<String> unchanged) {
+                await(
+                    submit(done ->
+                        change(entry(model.name()), model, unchanged, LoadListener.NONE, done)));
+              }
+
+              @Override
+              public void unload(String model) {
+                await(ModelRegistry.this.unload(model));
+              }
+            });
+    Thread.ofPlatform()
+        .name("repository-poller")
+        .daemon()
+        .start(() -> {
+          try {
+            while (!closed.await(config.pollInterval().toNanos(), TimeUnit.NANOSECONDS)) {
+              try {
+                poller.poll();
+              } catch (RuntimeException e) {
+                LOG.error("looking for changes of models failed", e);
+              }
+            }
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+  }
+
+  /** Waits for a change, whose failure is recorded by others. */
+  private static void await(CompletableFuture<Void> change) {
+    var _ = change.exceptionally(recorded -> null).join();
   }
 
   /**
@@ -123,7 +169,7 @@ public final class ModelRegistry {
       } catch (RuntimeException e) {
         throw failedToLoad(name, InferenceException.of(e));
       }
-      change(entry(name), model, LoadListener.NONE, done);
+      change(entry(name), model, Set.of(), LoadListener.NONE, done);
     });
   }
 
@@ -173,9 +219,17 @@ public final class ModelRegistry {
     }
   }
 
-  /** Loads {@code model} and swaps it in; throws what {@link #load} is documented to. */
+  /**
+   * Loads {@code model} and swaps it in; throws what {@link #load} is documented to.
+   *
+   * @param unchanged versions that stay as they are if they serve
+   */
   private void change(
-      ModelEntry entry, FoundModel model, LoadListener progress, CompletableFuture<Void> done) {
+      ModelEntry entry,
+      FoundModel model,
+      Set<String> unchanged,
+      LoadListener progress,
+      CompletableFuture<Void> done) {
     entry.changing().lock();
     try {
       switch (model) {
@@ -185,7 +239,7 @@ public final class ModelRegistry {
           progress.failed(ModelId.latest(name), reason, Duration.ZERO);
           throw failedToLoad(name, reason);
         }
-        case FoundModel.Loadable loadable -> loadVersions(entry, loadable, progress);
+        case FoundModel.Loadable loadable -> loadVersions(entry, loadable, unchanged, progress);
       }
     } finally {
       entry.changing().unlock();
@@ -193,14 +247,21 @@ public final class ModelRegistry {
     done.complete(null);
   }
 
-  private void loadVersions(ModelEntry entry, FoundModel.Loadable model, LoadListener progress) {
+  private void loadVersions(
+      ModelEntry entry, FoundModel.Loadable model, Set<String> unchanged, LoadListener progress) {
     boolean isServing = !entry.versions().serving().isEmpty();
     entry.label(
         model.options().over(model.config().options()).versionLabels().orElse(VersionLabels.NONE));
     entry.loading(versionsOf(model));
     List<LoadedModel> loaded = new ArrayList<>();
+    List<LoadedModel> kept = new ArrayList<>();
     InferenceException failure = null;
     for (FoundVersion version : model.versions()) {
+      LoadedModel current = entry.versions().serving(version.version());
+      if (current != null && unchanged.contains(version.version())) {
+        kept.add(current);
+        continue;
+      }
       try {
         loaded.add(loadVersion(model, version, progress));
       } catch (InferenceException e) {
@@ -214,8 +275,8 @@ public final class ModelRegistry {
         entry.failed(discarded.id().version(), failure);
         var _ = discarded.retire();
       }
-    } else if (!loaded.isEmpty()) {
-      entry.replace(loaded, failure == null);
+    } else if (!loaded.isEmpty() || !kept.isEmpty()) {
+      entry.replace(loaded, kept, failure == null);
       for (LoadedModel ready : loaded) {
         progress.loaded(ready.id(), describe(ready.id()), Duration.ofNanos(ready.loadNanos()));
       }
@@ -331,7 +392,12 @@ public final class ModelRegistry {
               ? List.of(model.id().version())
               : entry.versions().serving().stream().map(each -> each.id().version()).toList();
       return new ModelDescription(
-          model.metadata(), versions, model.placements(), model.options(), model.labels());
+          model.metadata(),
+          versions,
+          model.placements(),
+          model.options(),
+          model.labels(),
+          model.declared());
     } finally {
       model.release();
     }

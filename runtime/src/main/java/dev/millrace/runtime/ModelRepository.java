@@ -37,6 +37,10 @@ import org.slf4j.LoggerFactory;
  *   <li>a directory of such directories: a repository.
  * </ul>
  *
+ * <p>Where Hopsworks' registry has a model's files, in {@code <name>/<version>/Files} beside {@code
+ * Artifacts}, they are looked for there. A place that is itself a numbered directory is that
+ * version, of a model named after the directory that it is in.
+ *
  * <p>Symbolic links are followed; names that start with a dot and {@code lost+found} are passed
  * over. A {@code model.yaml} stands beside the files or in the directory of the model; one in a
  * version directory wins over that. Looks at the disk on each call; thread-safe.
@@ -44,6 +48,9 @@ import org.slf4j.LoggerFactory;
 final class ModelRepository {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRepository.class);
   private static final Duration POLL_INTERVAL = Duration.ofMillis(200);
+
+  /** Beside {@code Artifacts}, in the directory of a version in Hopsworks' registry. */
+  private static final String HOPSWORKS_FILES = "Files";
 
   private final List<ModelPath> places;
   private final List<Backend> backends;
@@ -116,6 +123,22 @@ final class ModelRepository {
     return Optional.empty();
   }
 
+  /**
+   * Every model that is there now.
+   *
+   * @throws InferenceException FAILED_PRECONDITION if a place does not exist or cannot be read
+   */
+  List<FoundModel> findPresent(ModelOptions options) {
+    List<FoundModel> models = new ArrayList<>();
+    for (ModelPath place : places) {
+      if (!Files.exists(place.path())) {
+        throw precondition("%s does not exist".formatted(place.path()));
+      }
+      models.addAll(modelsAt(place, options));
+    }
+    return models;
+  }
+
   private List<FoundModel> findAt(ModelPath place, ModelOptions options) {
     Path path = place.path();
     if (!Files.exists(path)) {
@@ -133,7 +156,23 @@ final class ModelRepository {
           "%s is a repository of %d models, which cannot all be called '%s'"
               .formatted(path, models.size(), place.name().get()));
     }
+    if (!models.getFirst().path().equals(path)) {
+      warnOfOthers(path, models);
+    }
     return models;
+  }
+
+  /** Tells of directories in a repository that look as if they were meant to be models. */
+  private void warnOfOthers(Path repository, List<FoundModel> models) {
+    List<Path> found = models.stream().map(FoundModel::path).toList();
+    for (Path child : directoriesIn(repository)) {
+      if (!found.contains(child)) {
+        Unrecognised other = Unrecognised.in(child, backends);
+        if (!other.hints().isEmpty()) {
+          LOG.warn("not served: {}", other.message());
+        }
+      }
+    }
   }
 
   private List<FoundModel> modelsAt(ModelPath place, ModelOptions options) {
@@ -174,17 +213,17 @@ final class ModelRepository {
   /** The model in {@code directory}; empty if it does not look like the directory of one. */
   private Optional<FoundModel> inDirectory(
       Path directory, Optional<String> name, ModelOptions options) {
-    String fallback = name.orElse(nameOf(directory));
+    String fallback = name.orElse(nameOfModel(directory));
     try {
       ModelConfig config = ModelConfig.in(directory, backends);
       Optional<String> backend = options.backend().or(config.options()::backend);
       List<FoundVersion> versions;
       if (recognise(directory, backend).isPresent()) {
-        versions = List.of(new FoundVersion("1", directory));
+        versions = List.of(new FoundVersion(versionOf(directory), directory));
       } else {
         versions = versionsIn(directory);
         if (versions.isEmpty()) {
-          if (Files.exists(directory.resolve(ModelConfig.FILE_NAME))) {
+          if (ModelConfig.isIn(directory)) {
             throw nothingRecognised(directory);
           }
           return Optional.empty();
@@ -259,7 +298,7 @@ final class ModelRepository {
     Path path = version.path();
     ModelConfig config = model.config();
     if (!path.equals(model.path())) {
-      ModelConfig own = ModelConfig.in(path, backends);
+      ModelConfig own = ModelConfig.ofVersion(path, backends);
       if (own.name().isPresent()
           || own.options().versionPolicy().isPresent()
           || own.options().versionLabels().isPresent()) {
@@ -270,8 +309,28 @@ final class ModelRepository {
       config = own.over(config);
     }
     ModelOptions options = model.options().over(config.options());
+    Path place =
+        config
+            .declared()
+            .flatMap(TritonConfig::defaultFilename)
+            .filter(name -> Files.isDirectory(path))
+            .map(path::resolve)
+            .orElse(path);
+    if (!Files.exists(place)) {
+      throw precondition(
+          "%s: default_model_filename is '%s', which is not in %s"
+              .formatted(config.source(), place.getFileName(), path));
+    }
     Recognised found =
-        recognise(path, options.backend()).orElseThrow(() -> nothingRecognised(path));
+        recognise(place, options.backend()).orElseThrow(() -> nothingRecognised(place));
+    config
+        .declared()
+        .filter(declared -> !declared.ignored().isEmpty())
+        .ifPresent(declared ->
+            LOG.warn(
+                "{}: ignored, as they mean nothing here: {}",
+                declared.source(),
+                String.join(", ", declared.ignored())));
     return new LoadPlan(
         new ModelId(model.name(), version.version()),
         found.backend(),
@@ -281,7 +340,11 @@ final class ModelRepository {
         config.labelFiles(),
         config.engine(found.backend()),
         config.transformers(),
-        Stream.of(path, model.path()).map(ModelRepository::directoryOf).distinct().toList());
+        config.declared(found.backend()),
+        Stream.of(filesIn(path), path, model.path())
+            .map(ModelRepository::directoryOf)
+            .distinct()
+            .toList());
   }
 
   private static Path directoryOf(Path path) {
@@ -294,6 +357,12 @@ final class ModelRepository {
 
   /** The backend, or the one named, that has a model in {@code path}, by precedence and order. */
   private Optional<Recognised> recognise(Path path, Optional<String> name) {
+    Optional<Recognised> found = recogniseIn(path, name);
+    Path files = filesIn(path);
+    return found.isPresent() || files.equals(path) ? found : recogniseIn(files, name);
+  }
+
+  private Optional<Recognised> recogniseIn(Path path, Optional<String> name) {
     List<Backend> asked =
         name.isEmpty()
             ? backends
@@ -335,17 +404,38 @@ final class ModelRepository {
     return best;
   }
 
+  /** The directory that Hopsworks has the model's files in, if there is one; else the path. */
+  private static Path filesIn(Path path) {
+    Path files = path.resolve(HOPSWORKS_FILES);
+    return Files.isDirectory(files) ? files : path;
+  }
+
+  /** After the directory, or the one above it if this one is named after a version. */
+  private static String nameOfModel(Path directory) {
+    Path model = directory.toAbsolutePath().normalize();
+    Path parent = model.getParent();
+    if (nameOf(model).equals(HOPSWORKS_FILES) && parent != null) {
+      model = parent;
+      parent = model.getParent();
+    }
+    return Versions.isNumeric(nameOf(model)) && parent != null && parent.getFileName() != null
+        ? nameOf(parent)
+        : nameOf(directory);
+  }
+
+  /** What a directory of a model's files is named after, or 1. */
+  private static String versionOf(Path directory) {
+    Path version = directory.toAbsolutePath().normalize();
+    Path parent = version.getParent();
+    if (nameOf(version).equals(HOPSWORKS_FILES) && parent != null) {
+      version = parent;
+    }
+    String name = nameOf(version);
+    return Versions.isNumeric(name) ? Versions.canonical(name) : "1";
+  }
+
   private InferenceException nothingRecognised(Path path) {
-    return precondition(
-        "%s holds no model: looked for %s"
-            .formatted(
-                path,
-                backends.stream()
-                        .map(backend -> "%s (%s)".formatted(backend.modelFiles(), backend.name()))
-                        .collect(Collectors.joining(", "))
-                    + (Files.isDirectory(path)
-                        ? " in it, in its version directories and in its sub-directories"
-                        : "")));
+    return precondition(Unrecognised.in(path, backends).message());
   }
 
   private static List<Path> directoriesIn(Path directory) {

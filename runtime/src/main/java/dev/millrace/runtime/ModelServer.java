@@ -139,22 +139,38 @@ public final class ModelServer implements AutoCloseable {
       request.close();
       return CompletableFuture.failedFuture(e);
     }
+    Pipeline pipeline;
+    try {
+      pipeline = model.pipeline(request);
+    } catch (RuntimeException e) {
+      request.close();
+      model.release();
+      return CompletableFuture.failedFuture(InferenceException.of(e));
+    }
     long bytes = request.inputs().byteSize();
     try {
       admission.enter(bytes);
     } catch (InferenceException e) {
       request.close();
-      model.pipeline().meters().shedByInFlightLimit();
-      model.pipeline().meters().answered(e.code(), ticker.nanos() - start);
+      pipeline.meters().shedByInFlightLimit();
+      pipeline.meters().answered(e.code(), ticker.nanos() - start);
       model.release();
       return CompletableFuture.failedFuture(e);
     }
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
-    Inference inference = new Inference(model, admission, bytes, id, start);
-    boolean wanted = !model.pipeline().steps().isEmpty() || model.pipeline().isLogged();
+    Inference inference = new Inference(model, pipeline, admission, bytes, id, start);
+    boolean wanted = !pipeline.steps().isEmpty() || pipeline.isLogged();
     inference.start(wanted ? headers.addTo(request) : request);
     return inference;
+  }
+
+  /**
+   * The request, addressed to another signature than the one that its model is called by: see
+   * {@link ModelLease#signatures}. The inputs move to it.
+   */
+  public static InferenceRequest toSignature(InferenceRequest request, String signature) {
+    return request.withAttribute(SignaturePipelines.SIGNATURE, signature);
   }
 
   /** What takes note of inferences; they stay the server's. */

@@ -21,6 +21,7 @@ import java.util.Optional;
  *     {@code MODEL_INIT_MODE=async}); zero to fail at once
  * @param drainTimeout how long {@link ModelServer#close} waits for requests in flight before it
  *     unloads their models
+ * @param pollInterval how often the places are looked at for what changed; zero not to
  * @param calibrationCache directory in which the results of calibration are kept; empty to measure
  *     at every start
  */
@@ -32,12 +33,14 @@ public record RuntimeConfig(
     long maxInFlightBytes,
     Duration modelWait,
     Duration drainTimeout,
+    Duration pollInterval,
     Optional<Path> calibrationCache) {
   public RuntimeConfig {
     models = List.copyOf(models);
     requireNonNull(options, "options is null");
     requireNonNull(modelWait, "modelWait is null");
     requireNonNull(drainTimeout, "drainTimeout is null");
+    requireNonNull(pollInterval, "pollInterval is null");
     requireNonNull(calibrationCache, "calibrationCache is null");
     if (processors < 1 || maxInFlightRequests < 1 || maxInFlightBytes < 1) {
       throw new IllegalArgumentException(
@@ -56,6 +59,7 @@ public record RuntimeConfig(
         2L << 30,
         Duration.ZERO,
         Duration.ofSeconds(30),
+        Duration.ZERO,
         Optional.empty());
   }
 
@@ -74,6 +78,7 @@ public record RuntimeConfig(
         maxInFlightBytes,
         modelWait,
         drainTimeout,
+        pollInterval,
         calibrationCache);
   }
 
@@ -87,13 +92,22 @@ public record RuntimeConfig(
         maxInFlightBytes,
         modelWait,
         drainTimeout,
+        pollInterval,
         calibrationCache);
   }
 
   /** This configuration with other bounds on what is in flight. */
   public RuntimeConfig withInFlightLimits(int requests, long bytes) {
     return new RuntimeConfig(
-        models, options, processors, requests, bytes, modelWait, drainTimeout, calibrationCache);
+        models,
+        options,
+        processors,
+        requests,
+        bytes,
+        modelWait,
+        drainTimeout,
+        pollInterval,
+        calibrationCache);
   }
 
   /** This configuration with another time to wait for places that do not exist yet. */
@@ -106,6 +120,7 @@ public record RuntimeConfig(
         maxInFlightBytes,
         time,
         drainTimeout,
+        pollInterval,
         calibrationCache);
   }
 
@@ -119,6 +134,21 @@ public record RuntimeConfig(
         maxInFlightBytes,
         modelWait,
         time,
+        pollInterval,
+        calibrationCache);
+  }
+
+  /** This configuration with changes looked for at that interval; zero not to. */
+  public RuntimeConfig withPollInterval(Duration interval) {
+    return new RuntimeConfig(
+        models,
+        options,
+        processors,
+        maxInFlightRequests,
+        maxInFlightBytes,
+        modelWait,
+        drainTimeout,
+        interval,
         calibrationCache);
   }
 
@@ -132,6 +162,7 @@ public record RuntimeConfig(
         maxInFlightBytes,
         modelWait,
         drainTimeout,
+        pollInterval,
         Optional.of(directory));
   }
 }

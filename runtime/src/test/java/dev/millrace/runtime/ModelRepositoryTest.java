@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ModelRepositoryTest {
   @TempDir private Path root;
@@ -31,6 +33,12 @@ class ModelRepositoryTest {
     List<FoundModel> models = findAll(path);
     assertThat(models).hasSize(1);
     return loadable(models.getFirst());
+  }
+
+  /** What is to be loaded of the only model there. */
+  private List<LoadPlan> plan(Path path) {
+    FoundModel.Loadable model = single(path);
+    return model.versions().stream().map(version -> repository().plan(model, version)).toList();
   }
 
   private static FoundModel.Loadable loadable(FoundModel model) {
@@ -149,7 +157,8 @@ class ModelRepositoryTest {
         .hasMessage(
             root.resolve("m")
                 + " holds no model: looked for *.fake (fake), *.other (other) in it, in its version"
-                + " directories and in its sub-directories");
+                + " directories and in its sub-directories; found weights.bin; weights.bin is"
+                + " weights without a model: export it to ONNX, or load it in a predictor.py");
     assertThatThrownBy(() -> findAll(root.resolve("gone"))).hasMessageContaining("does not exist");
   }
 
@@ -158,7 +167,59 @@ class ModelRepositoryTest {
     Path file = Trees.write(root, "weights.bin", "");
     FoundModel.Loadable model = single(file);
     assertThatThrownBy(() -> repository().plan(model, model.versions().getFirst()))
-        .hasMessage(file + " holds no model: looked for *.fake (fake), *.other (other)");
+        .hasMessageStartingWith(
+            file + " holds no model: looked for *.fake (fake), *.other (other); found weights.bin");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "model.keras               | model.keras is a Keras model",
+        "model.h5                  | model.h5 is a Keras model or its weights",
+        "model.safetensors         | model.safetensors is weights without a model",
+        "1/model.plan              | model.plan is a TensorRT plan",
+        "model.pt                  | model.pt is for the backend 'pytorch', which is not installed",
+        "1/variables/variables.index | variables is a part of a SavedModel, whose saved_model.pb is missing",
+        "saved_model.pb            | saved_model.pb is for the backend 'tensorflow', which is not installed",
+        "graph.pb                  | graph.pb is not called saved_model.pb, or has no variables/ beside it",
+        "1/model.py                | model.py may be a script for Triton",
+        "serve.py                  | serve.py is a script, and those are recognised by the name predictor*.py",
+        "m.tar.gz                  | m.tar.gz is an archive: unpack it",
+        "a.txt                     | found a.txt",
+      })
+  void nothingRecognised_saysWhatIsThere_andWhatToDo(String file, String hint) throws IOException {
+    Trees.write(root, "m/" + file, "");
+    assertThatThrownBy(() -> plan(root.resolve("m"))).hasMessageContaining(hint);
+  }
+
+  @Test
+  void emptyDirectories_areCalledThat() throws IOException {
+    Files.createDirectories(root.resolve("m/1"));
+    Files.createDirectories(root.resolve("n/x"));
+    assertThatThrownBy(() -> plan(root.resolve("n")))
+        .hasMessageEndingWith("found directories without files");
+    assertThatThrownBy(() -> plan(root.resolve("m"))).hasMessageEndingWith("found nothing");
+  }
+
+  @Test
+  void registryOfHopsworks_isRecognised_asAWholeAndInParts() throws IOException {
+    Trees.models(root, "Models/fraud/1/a.fake", "Models/fraud/3/Files/a.fake");
+    Trees.write(root, "Models/fraud/3/model_schema.json", "{}");
+    Trees.write(root, "Models/fraud/3/Artifacts/1/config.yml", "");
+    Trees.models(root, "Models/churn/12/Files/b.fake");
+    assertThat(findAll(root.resolve("Models")))
+        .extracting(FoundModel::name)
+        .containsExactly("churn", "fraud");
+    FoundModel.Loadable fraud = single(root.resolve("Models/fraud"));
+    assertThat(versions(fraud)).containsExactly("3");
+    assertThat(repository().plan(fraud, fraud.versions().getFirst()).path())
+        .isEqualTo(root.resolve("Models/fraud/3/Files/a.fake"));
+    for (String place : List.of("Models/churn/12", "Models/churn/12/Files")) {
+      FoundModel.Loadable churn = single(root.resolve(place));
+      assertThat(churn.name()).isEqualTo("churn");
+      assertThat(versions(churn)).containsExactly("12");
+    }
   }
 
   @Test

@@ -155,6 +155,7 @@ final class ConfigurationReader {
         get(ServerSettings.MAX_IN_FLIGHT_BYTES),
         configuration.find(ServerSettings.MODEL_WAIT).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),
+        configuration.find(ServerSettings.POLL_INTERVAL).orElse(Duration.ZERO),
         configuration
             .find(ServerSettings.CALIBRATION_CACHE)
             .filter(directory -> !directory.equals("none"))

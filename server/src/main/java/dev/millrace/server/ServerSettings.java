@@ -54,6 +54,16 @@ final class ServerSettings {
           "0s; 10m if `MODEL_INIT_MODE` is `async`",
           "How long to wait at the start for a path that does not exist yet.");
 
+  static final Setting<Duration> POLL_INTERVAL =
+      open(
+          "poll-interval",
+          Group.MODELS,
+          ValueType.time(),
+          "0s, which is never",
+          "How often to look for models and versions that came, changed or went. What is new is"
+              + " loaded once its files have stayed the same for one interval, and what is gone is"
+              + " unloaded; a model that failed to load is tried again when its files change.");
+
   static final Setting<String> CALIBRATION_CACHE =
       open(
           "calibration-cache",

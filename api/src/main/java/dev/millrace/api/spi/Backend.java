@@ -39,6 +39,15 @@ public interface Backend {
     return 0;
   }
 
+  /**
+   * Whether a model's file may not say what the model takes and gives, so that this backend's own
+   * section of the configuration has {@code inputs} and {@code outputs}: lists of {@code name},
+   * {@code datatype} and {@code shape}.
+   */
+  default boolean takesDeclarations() {
+    return false;
+  }
+
   /** The devices that this build of the engine can use here, best first; never empty. */
   default List<Device> devices() {
     return List.of(Device.CPU);

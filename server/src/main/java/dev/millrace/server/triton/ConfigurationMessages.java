@@ -2,6 +2,7 @@ package dev.millrace.server.triton;
 
 import dev.millrace.api.Device;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Shape;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.proto.inference.DataType;
 import dev.millrace.proto.inference.ModelConfig;
@@ -11,20 +12,27 @@ import dev.millrace.proto.inference.ModelInstanceGroup;
 import dev.millrace.proto.inference.ModelOutput;
 import dev.millrace.proto.inference.ModelParameter;
 import dev.millrace.proto.inference.ModelQueuePolicy;
+import dev.millrace.proto.inference.ModelTensorReshape;
 import dev.millrace.proto.inference.ModelTransactionPolicy;
 import dev.millrace.proto.inference.ModelVersionPolicy;
+import dev.millrace.proto.inference.ModelWarmup;
+import dev.millrace.runtime.DeclaredTensor;
 import dev.millrace.runtime.LabelFile;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.Placement;
+import dev.millrace.runtime.TritonConfig;
 import dev.millrace.runtime.VersionPolicy;
+import dev.millrace.runtime.WarmUpSample;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * How a model is set up, in the terms of Triton's model configuration. It is made from what is
- * served, not read from a file: a {@code config.pbtxt} with this content would be served like this.
+ * served: a {@code config.pbtxt} with this content would be served like this. What a {@code
+ * config.pbtxt} says beyond that is there too.
  */
 public final class ConfigurationMessages {
   private ConfigurationMessages() {}
@@ -43,15 +51,21 @@ public final class ConfigurationMessages {
     model
         .placements()
         .forEach(placement -> config.addInstanceGroup(instances(metadata.id().name(), placement)));
-    metadata.inputs().forEach(input -> config.addInput(input(input, metadata)));
+    metadata.inputs().forEach(input -> config.addInput(input(input, model)));
     metadata.outputs().forEach(output -> config.addOutput(output(output, model)));
     metadata
         .properties()
         .forEach((key, value) ->
             config.putParameters(key, ModelParameter.newBuilder().setStringValue(value).build()));
     if (metadata.isBatchable()) {
-      config.setDynamicBatching(batching(model.options()));
+      config.setDynamicBatching(batching(model));
     }
+    model
+        .declared()
+        .ifPresent(declared -> {
+          declared.defaultFilename().ifPresent(config::setDefaultModelFilename);
+          declared.warmUps().forEach(sample -> config.addModelWarmup(warmUp(sample)));
+        });
     return config.build();
   }
 
@@ -86,30 +100,65 @@ public final class ConfigurationMessages {
     return group.build();
   }
 
-  private static ModelInput input(TensorSpec input, ModelMetadata metadata) {
-    return ModelInput.newBuilder()
-        .setName(input.name())
-        .setDataType(type(input.dataType()))
-        .addAllDims(dims(input, metadata))
-        .setOptional(input.optional())
-        .build();
+  private static ModelInput input(TensorSpec input, ModelDescription model) {
+    ModelInput.Builder message =
+        ModelInput.newBuilder()
+            .setName(input.name())
+            .setDataType(type(input.dataType()))
+            .addAllDims(dims(input.shape(), model))
+            .setOptional(input.optional());
+    reshape(model.declared().flatMap(config -> config.input(input.name())), model)
+        .ifPresent(message::setReshape);
+    return message.build();
   }
 
   private static ModelOutput output(TensorSpec output, ModelDescription model) {
     LabelFile labels = model.labels().get(output.name());
-    return ModelOutput.newBuilder()
-        .setName(output.name())
-        .setDataType(type(output.dataType()))
-        .addAllDims(dims(output, model.metadata()))
-        .setLabelFilename(labels == null ? "" : labels.name())
-        .build();
+    ModelOutput.Builder message =
+        ModelOutput.newBuilder()
+            .setName(output.name())
+            .setDataType(type(output.dataType()))
+            .addAllDims(dims(output.shape(), model))
+            .setLabelFilename(labels == null ? "" : labels.name());
+    reshape(model.declared().flatMap(config -> config.output(output.name())), model)
+        .ifPresent(message::setReshape);
+    return message.build();
+  }
+
+  private static Optional<ModelTensorReshape> reshape(
+      Optional<DeclaredTensor> tensor, ModelDescription model) {
+    return tensor
+        .flatMap(DeclaredTensor::modelShape)
+        .map(shape -> ModelTensorReshape.newBuilder().addAllShape(dims(shape, model)).build());
+  }
+
+  private static ModelWarmup warmUp(WarmUpSample sample) {
+    ModelWarmup.Builder message =
+        ModelWarmup.newBuilder()
+            .setName(sample.name())
+            .setBatchSize(sample.rows())
+            .setCount(sample.count());
+    for (WarmUpSample.Input input : sample.inputs()) {
+      ModelWarmup.Input.Builder values =
+          ModelWarmup.Input.newBuilder().setDataType(type(input.dataType()));
+      for (long dim : input.shape().dims()) {
+        values.addDims(dim);
+      }
+      switch (input.values()) {
+        case ZERO -> values.setZeroData(true);
+        case RANDOM -> values.setRandomData(true);
+        case FILE -> values.setInputDataFile(input.file().orElse(""));
+      }
+      message.putInputs(input.name(), values.build());
+    }
+    return message.build();
   }
 
   /** The shape, without the batch dimension if the model has one. */
-  private static List<Long> dims(TensorSpec spec, ModelMetadata metadata) {
+  private static List<Long> dims(Shape shape, ModelDescription model) {
     List<Long> dims = new ArrayList<>();
-    for (int i = metadata.isBatchable() ? 1 : 0; i < spec.shape().rank(); i++) {
-      dims.add(spec.shape().dim(i));
+    for (int i = model.metadata().isBatchable() ? 1 : 0; i < shape.rank(); i++) {
+      dims.add(shape.dim(i));
     }
     return dims;
   }
@@ -133,13 +182,25 @@ public final class ConfigurationMessages {
     };
   }
 
-  private static ModelDynamicBatching batching(ModelOptions options) {
+  private static ModelDynamicBatching batching(ModelDescription model) {
+    ModelOptions options = model.options();
     ModelDynamicBatching.Builder batching = ModelDynamicBatching.newBuilder();
     options
         .batching()
         .maxQueueDelay()
         .ifPresent(delay -> batching.setMaxQueueDelayMicroseconds(micros(delay)));
-    options.batching().batchSizes().ifPresent(batching::addAllPreferredBatchSize);
+    model
+        .declared()
+        .map(TritonConfig::preferredBatchSizes)
+        .filter(sizes -> !sizes.isEmpty())
+        .or(options.batching()::batchSizes)
+        .ifPresent(batching::addAllPreferredBatchSize);
+    model
+        .declared()
+        .ifPresent(declared ->
+            batching
+                .setPriorityLevels(declared.priorityLevels())
+                .setDefaultPriorityLevel(declared.defaultPriorityLevel()));
     ModelQueuePolicy.Builder queue = ModelQueuePolicy.newBuilder().setAllowTimeoutOverride(true);
     options.queueLimit().ifPresent(queue::setMaxQueueSize);
     options.timeout().ifPresent(time -> queue.setDefaultTimeoutMicroseconds(micros(time)));

@@ -1,37 +1,47 @@
 package dev.millrace.server.v1;
 
-import static java.util.Objects.requireNonNull;
-
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceResponse;
+import dev.millrace.api.TensorMap;
 import dev.millrace.proto.tfserving.InferenceResult;
 import dev.millrace.proto.tfserving.InferenceTask;
 import dev.millrace.proto.tfserving.MultiInferenceResponse;
 import dev.millrace.server.v1.ModelSpecs.Target;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
 /**
- * Classifications and regressions of the same examples. The model runs once for all of them, as
- * they read the same outputs.
+ * Classifications and regressions of the same examples. The model runs once for all that are of one
+ * signature, as they read the same outputs.
+ *
+ * @param tasks in the client's order
+ * @param targets the signatures, each once
+ * @param target for each task, the index of its signature among these
  */
-final class InferenceTasks {
-  private InferenceTasks() {}
+record InferenceTasks(List<InferenceTask> tasks, List<Target> targets, List<Integer> target) {
+  InferenceTasks {
+    tasks = List.copyOf(tasks);
+    targets = List.copyOf(targets);
+    target = List.copyOf(target);
+  }
 
   /**
-   * The one model that all tasks are for.
+   * The tasks of a request, which are all for one model.
    *
-   * @throws InferenceException INVALID_ARGUMENT if that are none or several, or a task is there
-   *     twice; UNIMPLEMENTED for a task of another kind; and as {@link ModelSpecs#target}
+   * @throws InferenceException INVALID_ARGUMENT if there are none, they are for several models, or
+   *     one is there twice; UNIMPLEMENTED for a task of another kind; and as {@link
+   *     ModelSpecs#target}
    */
-  static Target target(List<InferenceTask> tasks, ServedModels models) {
+  static InferenceTasks of(List<InferenceTask> tasks, ServedModels models) {
     if (tasks.isEmpty()) {
       throw InferenceException.invalidArgument("Inference request has no tasks");
     }
-    Set<String> methods = new HashSet<>();
-    Target common = null;
+    Set<String> seen = new HashSet<>();
+    List<Target> targets = new ArrayList<>();
+    List<Integer> indices = new ArrayList<>();
     for (InferenceTask task : tasks) {
       String method = task.getMethodName();
       if (!method.equals(Signatures.CLASSIFY_METHOD) && !method.equals(Signatures.REGRESS_METHOD)) {
@@ -40,30 +50,42 @@ final class InferenceTasks {
             "Unsupported signature method_name: " + V1Errors.shortened(method));
       }
       Target target = ModelSpecs.target(task.hasModelSpec(), task.getModelSpec(), models);
-      if (common != null && !common.id().equals(target.id())) {
+      if (!targets.isEmpty() && !targets.getFirst().id().equals(target.id())) {
         throw InferenceException.invalidArgument(
             "All ModelSpecs in a MultiInferenceRequest must access the same model name and version.");
       }
-      common = target;
-      if (!methods.add(method)) {
-        throw InferenceException.invalidArgument(
-            "Duplicate evaluation of signature: " + target.signature());
+      String name = target.signature().name();
+      if (!seen.add(method + " " + name)) {
+        throw InferenceException.invalidArgument("Duplicate evaluation of signature: " + name);
+      }
+      int index = targets.stream().map(each -> each.signature().name()).toList().indexOf(name);
+      indices.add(index < 0 ? targets.size() : index);
+      if (index < 0) {
+        targets.add(target);
       }
     }
-    return requireNonNull(common);
+    return new InferenceTasks(tasks, targets, indices);
   }
 
-  /** The answer to each task; the response stays the caller's. */
-  static MultiInferenceResponse results(
-      List<InferenceTask> tasks, InferenceResponse response, String signature) {
+  /**
+   * The answer to each task.
+   *
+   * @param response of all targets, as {@link JoinedAnswers} makes it; stays the caller's
+   */
+  MultiInferenceResponse results(InferenceResponse response) {
     MultiInferenceResponse.Builder message = MultiInferenceResponse.newBuilder();
-    for (InferenceTask task : tasks) {
+    for (int i = 0; i < tasks.size(); i++) {
+      int index = target.get(i);
+      TensorMap outputs = JoinedAnswers.outputs(response, index);
       InferenceResult.Builder result =
-          message.addResultsBuilder().setModelSpec(ModelSpecs.write(response.model(), signature));
-      if (task.getMethodName().equals(Signatures.CLASSIFY_METHOD)) {
-        result.setClassificationResult(ResultMessages.classifications(response.outputs()));
+          message
+              .addResultsBuilder()
+              .setModelSpec(
+                  ModelSpecs.write(response.model(), targets.get(index).signature().name()));
+      if (tasks.get(i).getMethodName().equals(Signatures.CLASSIFY_METHOD)) {
+        result.setClassificationResult(ResultMessages.classifications(outputs));
       } else {
-        result.setRegressionResult(ResultMessages.regressions(response.outputs()));
+        result.setRegressionResult(ResultMessages.regressions(outputs));
       }
     }
     return message.build();

@@ -11,10 +11,10 @@ import dev.millrace.proto.tfserving.ModelSpec;
 final class ModelSpecs {
   private ModelSpecs() {}
 
-  /** A model that a request is for. */
-  record Target(ModelId id, ModelMetadata metadata) {
-    String signature() {
-      return Signatures.of(metadata);
+  /** A model that a request is for, and how it is to be called. */
+  record Target(ModelId id, Signature signature) {
+    ModelMetadata metadata() {
+      return signature.metadata();
     }
   }
 
@@ -27,14 +27,16 @@ final class ModelSpecs {
    */
   static Target target(boolean present, ModelSpec spec, ServedModels models) {
     ModelId id = id(present, spec, models);
-    ModelMetadata metadata = models.metadata(id);
-    if (!Signatures.isModel(spec.getSignatureName(), metadata)) {
-      throw new InferenceException(
-          ErrorCode.FAILED_PRECONDITION,
-          "Serving signature key \"%s\" not found."
-              .formatted(V1Errors.shortened(spec.getSignatureName())));
-    }
-    return new Target(id, metadata);
+    Signature signature =
+        models
+            .signatures(id)
+            .find(spec.getSignatureName())
+            .orElseThrow(() ->
+                new InferenceException(
+                    ErrorCode.FAILED_PRECONDITION,
+                    "Serving signature key \"%s\" not found."
+                        .formatted(V1Errors.shortened(spec.getSignatureName()))));
+    return new Target(id, signature);
   }
 
   /**

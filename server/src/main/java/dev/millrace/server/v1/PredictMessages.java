@@ -39,13 +39,16 @@ final class PredictMessages {
       for (Map.Entry<String, TensorProto> input : request.getInputsMap().entrySet()) {
         inputs.put(input.getKey(), TensorProtoReader.read(input.getKey(), input.getValue()));
       }
-      return new InferenceRequest(
-          "",
-          target.id(),
-          inputs.build(),
-          request.getOutputFilterList(),
-          Parameters.empty(),
-          deadline);
+      return target
+          .signature()
+          .address(
+              new InferenceRequest(
+                  "",
+                  target.id(),
+                  inputs.build(),
+                  request.getOutputFilterList(),
+                  Parameters.empty(),
+                  deadline));
     }
   }
 

@@ -28,6 +28,7 @@ final class PredictParser implements AutoCloseable {
   private final String prefix;
 
   private final ModelId model;
+  private final Signature signature;
   private final ModelMetadata metadata;
   private final JsonSource source;
   private final JsonParser parser;
@@ -37,12 +38,12 @@ final class PredictParser implements AutoCloseable {
   private @Nullable AnswerForm form;
   private @Nullable TensorMap inputs;
 
-  PredictParser(
-      String id, String prefix, ModelId model, ModelMetadata metadata, JsonSource source) {
+  PredictParser(String id, String prefix, ModelId model, Signature signature, JsonSource source) {
     this.id = id;
     this.prefix = prefix;
     this.model = model;
-    this.metadata = metadata;
+    this.signature = signature;
+    this.metadata = signature.metadata();
     this.source = source;
     this.parser = source.parser();
     this.collectors =
@@ -62,7 +63,7 @@ final class PredictParser implements AutoCloseable {
     InferenceRequest request =
         new InferenceRequest(id, model, tensors, List.of(), allParameters(), Deadline.none());
     inputs = null;
-    return new PredictRequest(request, form);
+    return new PredictRequest(signature.address(request), form);
   }
 
   private void parseMembers() {
@@ -70,7 +71,7 @@ final class PredictParser implements AutoCloseable {
     for (String name = parser.nextName(); name != null; name = parser.nextName()) {
       JsonToken value = V1Json.next(parser);
       switch (name) {
-        case "signature_name" -> Signatures.require(V1Json.signatureName(parser, value), metadata);
+        case "signature_name" -> signature.require(V1Json.signatureName(parser, value));
         case "parameters" -> parameters = V1Json.parameters(parser, value, source);
         case "instances" -> {
           requireFirst();

@@ -26,18 +26,19 @@ public final class PredictReader {
    */
   public static PredictRequest read(
       String id, ModelId model, ModelMetadata metadata, ByteBuf body) {
-    return read(id, "", model, metadata, body);
+    return read(id, "", model, Signatures.of(metadata), body);
   }
 
   /**
-   * As {@link #read(String, ModelId, ModelMetadata, ByteBuf)}, for another verb than predict.
+   * As {@link #read(String, ModelId, ModelMetadata, ByteBuf)}, for a signature, and for another
+   * verb than predict.
    *
    * @param prefix what stands before the name of rows that only the model knows
    */
   static PredictRequest read(
-      String id, String prefix, ModelId model, ModelMetadata metadata, ByteBuf body) {
+      String id, String prefix, ModelId model, Signature signature, ByteBuf body) {
     JsonSource source = JsonSource.of(body, body.readableBytes());
-    try (PredictParser parser = new PredictParser(id, prefix, model, metadata, source)) {
+    try (PredictParser parser = new PredictParser(id, prefix, model, signature, source)) {
       return parser.parse();
     }
   }

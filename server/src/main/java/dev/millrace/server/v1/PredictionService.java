@@ -5,7 +5,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.ModelId;
-import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.Ticker;
 import dev.millrace.proto.tensorflow.SignatureDef;
@@ -32,7 +31,9 @@ import dev.millrace.server.grpc.InferenceCall;
 import dev.millrace.server.v1.ModelSpecs.Target;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -40,7 +41,7 @@ import java.util.function.Supplier;
 /**
  * {@code tensorflow.serving.PredictionService}. Called on event loops: nothing here blocks.
  *
- * <p>Every model has one signature, which is the model itself.
+ * <p>A model that does not know signatures has one, which is the model itself.
  */
 public final class PredictionService extends PredictionServiceImplBase {
   private static final String SIGNATURE_FIELD = "signature_def";
@@ -98,12 +99,23 @@ public final class PredictionService extends PredictionServiceImplBase {
   @Override
   public void multiInference(
       MultiInferenceRequest request, StreamObserver<MultiInferenceResponse> call) {
-    infer(
-        call,
-        () -> InferenceTasks.target(request.getTasksList(), models),
-        target -> examples(target, request.getInput()),
-        (response, signature) ->
-            InferenceTasks.results(request.getTasksList(), response, signature));
+    InferenceTasks tasks;
+    List<CompletableFuture<InferenceResponse>> answers = new ArrayList<>();
+    try {
+      tasks = InferenceTasks.of(request.getTasksList(), models);
+      for (Target target : tasks.targets()) {
+        InferenceRequest read = examples(target, request.getInput());
+        answers.add(server.infer(read, CallHeaders.current()));
+      }
+    } catch (RuntimeException e) {
+      for (CompletableFuture<InferenceResponse> answer : answers) {
+        var _ = answer.thenAccept(InferenceResponse::close);
+      }
+      GrpcErrors.fail(call, e);
+      return;
+    }
+    new InferenceCall<>((ServerCallStreamObserver<MultiInferenceResponse>) call, tasks::results)
+        .await(JoinedAnswers.join(answers));
   }
 
   private Target target(boolean present, ModelSpec spec) {
@@ -111,8 +123,7 @@ public final class PredictionService extends PredictionServiceImplBase {
   }
 
   private InferenceRequest examples(Target target, Input input) {
-    return ExampleInputs.read(
-        target.id(), target.metadata(), input, InferenceCall.deadline(ticker));
+    return ExampleInputs.read(target, input, InferenceCall.deadline(ticker));
   }
 
   /**
@@ -136,7 +147,7 @@ public final class PredictionService extends PredictionServiceImplBase {
     }
     new InferenceCall<>(
             (ServerCallStreamObserver<M>) call,
-            response -> answer.apply(response, target.signature()))
+            response -> answer.apply(response, target.signature().name()))
         .await(server.infer(read, CallHeaders.current()));
   }
 
@@ -148,14 +159,14 @@ public final class PredictionService extends PredictionServiceImplBase {
         () -> {
           ModelId model = ModelSpecs.id(request.hasModelSpec(), request.getModelSpec(), models);
           requireSignatureField(request.getMetadataFieldList());
-          ModelMetadata metadata = models.metadata(model);
-          SignatureDefMap signatures =
-              SignatureDefMap.newBuilder()
-                  .putSignatureDef(Signatures.of(metadata), signature(metadata))
-                  .build();
+          Signatures signatures = models.signatures(model);
+          SignatureDefMap.Builder defined = SignatureDefMap.newBuilder();
+          for (Signature signature : signatures.all()) {
+            defined.putSignatureDef(signature.name(), definition(signature));
+          }
           return GetModelMetadataResponse.newBuilder()
-              .setModelSpec(ModelSpecs.write(metadata.id(), ""))
-              .putMetadata(SIGNATURE_FIELD, Any.pack(signatures))
+              .setModelSpec(ModelSpecs.write(signatures.main().metadata().id(), ""))
+              .putMetadata(SIGNATURE_FIELD, Any.pack(defined.build()))
               .build();
         });
   }
@@ -173,21 +184,20 @@ public final class PredictionService extends PredictionServiceImplBase {
     }
   }
 
-  private static SignatureDef signature(ModelMetadata metadata) {
-    SignatureDef.Builder signature =
-        SignatureDef.newBuilder().setMethodName(Signatures.PREDICT_METHOD);
-    for (TensorSpec spec : metadata.inputs()) {
-      signature.putInputs(spec.name(), tensor(spec));
+  private static SignatureDef definition(Signature signature) {
+    SignatureDef.Builder definition = SignatureDef.newBuilder().setMethodName(signature.method());
+    for (TensorSpec spec : signature.metadata().inputs()) {
+      definition.putInputs(spec.name(), tensor(spec, signature.inputTensor(spec.name())));
     }
-    for (TensorSpec spec : metadata.outputs()) {
-      signature.putOutputs(spec.name(), tensor(spec));
+    for (TensorSpec spec : signature.metadata().outputs()) {
+      definition.putOutputs(spec.name(), tensor(spec, signature.outputTensor(spec.name())));
     }
-    return signature.build();
+    return definition.build();
   }
 
-  private static TensorInfo tensor(TensorSpec spec) {
+  private static TensorInfo tensor(TensorSpec spec, String name) {
     return TensorInfo.newBuilder()
-        .setName(spec.name())
+        .setName(name)
         .setDtype(TensorFlowTypes.write(spec.dataType()))
         .setTensorShape(TensorProtoWriter.shape(spec.shape()))
         .build();

@@ -31,6 +31,19 @@ final class ServedModels {
     }
   }
 
+  /**
+   * The ways in which {@code id} can be called.
+   *
+   * @throws InferenceException as {@link #metadata}
+   */
+  Signatures signatures(ModelId id) {
+    try (ModelLease lease = registry.lease(id)) {
+      return Signatures.of(lease);
+    } catch (InferenceException e) {
+      throw translated(e, id);
+    }
+  }
+
   /** The id with the version that a label stands for. */
   ModelId labelled(String name, String label) {
     try {

@@ -2,10 +2,24 @@ package dev.millrace.server.v1;
 
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.runtime.ModelLease;
+import dev.millrace.server.json.JsonSource;
+import io.netty.buffer.ByteBuf;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 
-/** The names by which a client can ask for one of a model's signatures. */
-final class Signatures {
-  /** The property of a model whose signature has another name than most. */
+/**
+ * The ways in which a model can be called, by the names that clients ask for them by. A model that
+ * does not know any has one, which is the model itself.
+ *
+ * @param all in the model's order; exactly one is the main one
+ */
+record Signatures(List<Signature> all) {
+  /** The property of a model with the name of the signature that it is called by. */
   private static final String PROPERTY = "signature";
 
   /** The name of a signature where nobody says otherwise. */
@@ -15,28 +29,81 @@ final class Signatures {
   static final String CLASSIFY_METHOD = "tensorflow/serving/classify";
   static final String REGRESS_METHOD = "tensorflow/serving/regress";
 
-  private Signatures() {}
+  Signatures {
+    all = List.copyOf(all);
+  }
 
-  /** The name of the signature that the model itself is. */
-  static String of(ModelMetadata metadata) {
+  /** Of what is leased. */
+  static Signatures of(ModelLease lease) {
+    String main = name(lease.metadata());
+    List<Signature> all = new ArrayList<>();
+    lease
+        .signatures()
+        .forEach((name, metadata) -> all.add(new Signature(name, metadata, name.equals(main))));
+    if (all.stream().noneMatch(Signature::isMain)) {
+      all.addFirst(of(lease.metadata()));
+    }
+    return new Signatures(all);
+  }
+
+  /** The signature that a model itself is. */
+  static Signature of(ModelMetadata metadata) {
+    return new Signature(name(metadata), metadata, true);
+  }
+
+  private static String name(ModelMetadata metadata) {
     return metadata.properties().getOrDefault(PROPERTY, DEFAULT);
   }
 
-  /** Whether a request for that signature is one for the model itself. */
-  static boolean isModel(String name, ModelMetadata metadata) {
-    return name.isEmpty() || name.equals(of(metadata));
+  Signature main() {
+    return all.stream().filter(Signature::isMain).findFirst().orElseThrow();
+  }
+
+  /** The one of that name, or the main one if it is empty. */
+  Optional<Signature> find(String name) {
+    return name.isEmpty()
+        ? Optional.of(main())
+        : all.stream().filter(signature -> signature.name().equals(name)).findFirst();
   }
 
   /**
-   * Checks the name in a request over REST.
+   * The one that a body names by {@code signature_name}. A model that has several is asked for so
+   * seldom by another than its own that a body is read as far as the name, and then from the start.
    *
-   * @throws InferenceException INVALID_ARGUMENT if there is no such signature
+   * @param body stays the caller's; what is wrong with it is not told here
+   * @throws InferenceException INVALID_ARGUMENT if there is none of that name
    */
-  static void require(String name, ModelMetadata metadata) {
-    if (!isModel(name, metadata)) {
-      throw InferenceException.invalidArgument(
-          "Serving signature name: \"%s\" not found in signature def"
-              .formatted(V1Errors.shortened(name)));
+  Signature namedIn(ByteBuf body) {
+    if (all.size() == 1) {
+      return main(); // the reader of the body checks the name
     }
+    String name = nameIn(body);
+    return find(name).orElseThrow(() -> unknown(name));
+  }
+
+  private static String nameIn(ByteBuf body) {
+    JsonSource source = JsonSource.of(body, body.readableBytes());
+    try (JsonParser parser = source.parser()) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        return "";
+      }
+      for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+        JsonToken value = parser.nextToken();
+        if (name.equals("signature_name") && value == JsonToken.VALUE_STRING) {
+          return parser.getString();
+        }
+        parser.skipChildren();
+      }
+      return "";
+    } catch (JacksonException e) {
+      return "";
+    }
+  }
+
+  /** The error of REST for a name that no signature has. */
+  static InferenceException unknown(String name) {
+    return InferenceException.invalidArgument(
+        "Serving signature name: \"%s\" not found in signature def"
+            .formatted(V1Errors.shortened(name)));
   }
 }

@@ -7,6 +7,7 @@ import dev.millrace.runtime.ModelStatus;
 import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /** Writes what the protocols tell of models: which there are, their states, their signatures. */
 final class StatusWriter {
@@ -76,8 +77,8 @@ final class StatusWriter {
   }
 
   /** The signatures of a model, in the form that TF Serving gives its metadata. */
-  static void signatures(ModelMetadata metadata, ByteBuf out) {
-    ModelId id = metadata.id();
+  static void signatures(Signatures signatures, ByteBuf out) {
+    ModelId id = signatures.main().metadata().id();
     JsonWriter json = JsonWriter.to(out).beginObject();
     json.name("model_spec").beginObject();
     json.name("name").string(id.name());
@@ -85,26 +86,32 @@ final class StatusWriter {
     json.name("version").string(id.version());
     json.endObject();
     json.name("metadata").beginObject().name("signature_def").beginObject();
-    json.name("signature_def").beginObject().name(Signatures.of(metadata)).beginObject();
-    tensors(json.name("inputs"), metadata.inputs());
-    tensors(json.name("outputs"), metadata.outputs());
-    json.name("method_name").string(Signatures.PREDICT_METHOD);
-    json.name("defaults").beginObject().endObject();
-    json.endObject().endObject().endObject().endObject().endObject().finish();
+    json.name("signature_def").beginObject();
+    for (Signature signature : signatures.all()) {
+      ModelMetadata metadata = signature.metadata();
+      json.name(signature.name()).beginObject();
+      tensors(json.name("inputs"), metadata.inputs(), signature::inputTensor);
+      tensors(json.name("outputs"), metadata.outputs(), signature::outputTensor);
+      json.name("method_name").string(signature.method());
+      json.name("defaults").beginObject().endObject();
+      json.endObject();
+    }
+    json.endObject().endObject().endObject().endObject().finish();
   }
 
-  private static void tensors(JsonWriter json, List<TensorSpec> specs) {
+  private static void tensors(
+      JsonWriter json, List<TensorSpec> specs, UnaryOperator<String> names) {
     json.beginObject();
     for (TensorSpec spec : specs) {
       json.name(spec.name()).beginObject();
       json.name("dtype").string(TensorFlowTypes.constant(spec.dataType()));
       json.name("tensor_shape").beginObject().name("dim").beginArray();
-      for (int i = 0; i < spec.shape().rank(); i++) {
+      for (int i = 0; spec.shape().hasRank() && i < spec.shape().rank(); i++) {
         json.beginObject().name("size").string(Long.toString(spec.shape().dim(i)));
         json.name("name").string("").endObject();
       }
-      json.endArray().name("unknown_rank").bool(false).endObject();
-      json.name("name").string(spec.name()).endObject();
+      json.endArray().name("unknown_rank").bool(!spec.shape().hasRank()).endObject();
+      json.name("name").string(names.apply(spec.name())).endObject();
     }
     json.endObject();
   }

@@ -42,6 +42,9 @@ final class TensorProtoWriter {
 
   /** The dimensions; {@link Shape#ANY} is -1 there too. */
   static TensorShapeProto shape(Shape shape) {
+    if (!shape.hasRank()) {
+      return TensorShapeProto.newBuilder().setUnknownRank(true).build();
+    }
     TensorShapeProto.Builder proto = TensorShapeProto.newBuilder();
     for (int i = 0; i < shape.rank(); i++) {
       proto.addDim(TensorShapeProto.Dim.newBuilder().setSize(shape.dim(i)));

@@ -104,7 +104,8 @@ public final class V1Routes implements Routes {
   /** Answers a request for predictions by that model. */
   public void predict(HttpExchange exchange, ModelId model) {
     String id = requestId(exchange);
-    answer(exchange, PredictReader.read(id, model, models.metadata(model), exchange.body()));
+    Signature signature = models.signatures(model).namedIn(exchange.body());
+    answer(exchange, PredictReader.read(id, "", model, signature, exchange.body()));
   }
 
   private void answer(HttpExchange exchange, PredictRequest request) {
@@ -122,7 +123,8 @@ public final class V1Routes implements Routes {
     ModelMetadata metadata = models.metadata(model);
     if (metadata.inputs().isEmpty()) {
       String id = requestId(exchange);
-      answer(exchange, PredictReader.read(id, verb, model, metadata, exchange.body()));
+      answer(
+          exchange, PredictReader.read(id, verb, model, Signatures.of(metadata), exchange.body()));
     } else if (verb.startsWith("classify")) {
       classify(exchange, model);
     } else {
@@ -140,8 +142,9 @@ public final class V1Routes implements Routes {
 
   /** Starts on a request of examples. */
   private CompletableFuture<InferenceResponse> infer(HttpExchange exchange, ModelId model) {
+    Signature signature = models.signatures(model).namedIn(exchange.body());
     return server.infer(
-        ExamplesReader.read(requestId(exchange), model, models.metadata(model), exchange.body()),
+        ExamplesReader.read(requestId(exchange), model, signature, exchange.body()),
         headers(exchange));
   }
 
@@ -195,9 +198,9 @@ public final class V1Routes implements Routes {
   }
 
   private void metadata(HttpExchange exchange, ModelId model) {
-    ModelMetadata metadata = models.metadata(model);
+    Signatures signatures = models.signatures(model);
     ByteBuf body = exchange.newBody(512);
-    StatusWriter.signatures(metadata, body);
+    StatusWriter.signatures(signatures, body);
     exchange.respond(200, HttpExchange.JSON, body);
   }
 }

@@ -32,7 +32,8 @@ class TritonRoutesTest {
 
   @BeforeAll
   static void start(@TempDir Path repository) throws IOException {
-    TestBackend.repository(repository, "simple", "identity_fp32", "identity_bytes", "wild");
+    TestBackend.repository(
+        repository, "simple", "identity_fp32", "identity_fp16", "identity_bytes", "wild");
     TritonFixture.write(
         repository,
         "simple/model.yaml",
@@ -44,6 +45,23 @@ class TritonRoutesTest {
         labels: {OUTPUT1: differences.txt}
         """);
     TritonFixture.write(repository, "simple/differences.txt", "none\n");
+    TritonFixture.write(
+        repository,
+        "identity_fp16/config.pbtxt",
+        """
+        max_batch_size: 4
+        input {
+          name: "INPUT0"
+          data_type: TYPE_FP16
+          dims: [ 2, 2 ]
+          reshape { shape: [ 4 ] }
+        }
+        output { name: "OUTPUT0" data_type: TYPE_FP16 dims: [ -1 ] label_filename: "l.txt" }
+        dynamic_batching { preferred_batch_size: [ 2, 4 ] priority_levels: 2 }
+        parameters { key: "team" value { string_value: "blue" } }
+        """);
+    TritonFixture.write(repository, "identity_fp16/l.txt", "a\nb\n");
+    TritonFixture.write(repository, "identity_fp16/1/model.test", "identity_fp16");
     fixture = new TritonFixture(repository);
   }
 
@@ -101,6 +119,25 @@ class TritonRoutesTest {
     assertThat(config.getDynamicBatching().getDefaultQueuePolicy().getDefaultTimeoutMicroseconds())
         .isEqualTo(5_000_000);
     assertThat(config.getModelTransactionPolicy().getDecoupled()).isFalse();
+  }
+
+  @Test
+  void configuration_showsWhatItsFileSays() {
+    ModelConfig config =
+        fixture
+            .stub()
+            .modelConfig(ModelConfigRequest.newBuilder().setName("identity_fp16").build())
+            .getConfig();
+
+    assertThat(config.getMaxBatchSize()).isEqualTo(4);
+    assertThat(config.getInput(0).getDimsList()).containsExactly(2L, 2L);
+    assertThat(config.getInput(0).getReshape().getShapeList()).containsExactly(4L);
+    assertThat(config.getOutput(0).getDimsList()).containsExactly(-1L);
+    assertThat(config.getOutput(0).hasReshape()).isFalse();
+    assertThat(config.getOutput(0).getLabelFilename()).isEqualTo("l.txt");
+    assertThat(config.getDynamicBatching().getPreferredBatchSizeList()).containsExactly(2, 4);
+    assertThat(config.getDynamicBatching().getPriorityLevels()).isEqualTo(2);
+    assertThat(config.getParametersOrThrow("team").getStringValue()).isEqualTo("blue");
   }
 
   @Test
@@ -177,7 +214,7 @@ class TritonRoutesTest {
     assertThat(parsed(rest, ModelStatisticsResponse.newBuilder()).build()).isEqualTo(grpc);
     assertThat(grpc.getModelStatsList())
         .extracting(ModelStatistics::getName)
-        .containsExactly("identity_bytes", "identity_fp32", "simple", "wild");
+        .containsExactly("identity_bytes", "identity_fp16", "identity_fp32", "simple", "wild");
     assertThat(rest.body())
         .contains("'last_inference':0,'inference_count':0,".replace('\'', '"'))
         .contains("'cache_hit':{'count':0,'ns':0}".replace('\'', '"'));

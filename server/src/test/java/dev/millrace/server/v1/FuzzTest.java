@@ -57,7 +57,9 @@ class FuzzTest {
 
   @BeforeAll
   static void start(@TempDir Path directory) throws IOException {
-    server = new TfServingFixture(FunctionBackend.repository(directory));
+    FunctionBackend.repository(directory);
+    FunctionBackend.version(directory, "signed", 1);
+    server = new TfServingFixture(directory);
   }
 
   @AfterAll
@@ -74,6 +76,15 @@ class FuzzTest {
       {"text:predict", "{\"instances\":[\"a\",{\"b64\":\"YWI=\"},\"\\u00e9\"]}"},
       {"script:predict", "{\"instances\":[{\"a\":[1,null]},2,\"b\"],\"parameters\":{\"c\":1}}"},
       {"classifier:classify", "{\"context\":{},\"examples\":[{\"x\":[1,2]},{\"x\":[3,4]}]}"},
+      {"signed:predict", "{\"instances\":[1.5,2],\"signature_name\":\"negative\"}"},
+      {
+        "signed:classify",
+        "{\"signature_name\":\"classify_x\",\"examples\":[{\"x\":[1],\"y\":\"a\"},{\"x\":2.5}]}"
+      },
+      {
+        "signed:regress",
+        "{\"examples\":[{}],\"context\":{\"x\":{\"b64\":\"YQ==\"}},\"signature_name\":\"regress_x\"}"
+      },
       {"half_plus_two:regress", "{\"context\":{\"x\":1},\"examples\":[{},{}]}"},
     };
     try (RawClient client = new RawClient(server.server.port())) {
@@ -156,6 +167,27 @@ class FuzzTest {
                 tensor(DataType.DT_FLOAT, 2)
                     .setTensorContent(ByteString.copyFrom(new byte[8]))
                     .build())
+            .build()
+      },
+      {
+        "PredictionService/Predict",
+        PredictRequest.newBuilder()
+            .setModelSpec(spec("signed").toBuilder().setSignatureName("negative"))
+            .putInputs("a", floats(1, 2, 3))
+            .build()
+      },
+      {
+        "PredictionService/MultiInference",
+        MultiInferenceRequest.newBuilder()
+            .addTasks(
+                InferenceTask.newBuilder()
+                    .setModelSpec(spec("signed").toBuilder().setSignatureName("classify_x"))
+                    .setMethodName("tensorflow/serving/classify"))
+            .addTasks(
+                InferenceTask.newBuilder()
+                    .setModelSpec(spec("signed").toBuilder().setSignatureName("regress_x"))
+                    .setMethodName("tensorflow/serving/regress"))
+            .setInput(examples)
             .build()
       },
       {

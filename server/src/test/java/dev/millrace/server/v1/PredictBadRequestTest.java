@@ -191,7 +191,7 @@ class PredictBadRequestTest {
     InferenceException refused =
         catchThrowableOfType(
             InferenceException.class,
-            () -> ExamplesReader.read("", TEXT.id(), TEXT, bytes).close());
+            () -> ExamplesReader.read("", TEXT.id(), Signatures.of(TEXT), bytes).close());
     bytes.release();
     assertThat(refused.getMessage())
         .isEqualTo(
@@ -222,7 +222,7 @@ class PredictBadRequestTest {
     try {
       return catchThrowableOfType(
           InferenceException.class,
-          () -> ExamplesReader.read("", model.id(), model, bytes).close());
+          () -> ExamplesReader.read("", model.id(), Signatures.of(model), bytes).close());
     } finally {
       bytes.release();
     }

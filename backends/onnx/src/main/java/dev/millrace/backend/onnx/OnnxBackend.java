@@ -54,7 +54,13 @@ public final class OnnxBackend implements Backend {
     }
     List<Path> models;
     try (Stream<Path> files = Files.list(path)) {
-      models = files.filter(OnnxBackend::isModel).filter(Files::isRegularFile).sorted().toList();
+      models =
+          files
+              .filter(OnnxBackend::isModel)
+              .map(OnnxBackend::inDirectory)
+              .filter(Files::isRegularFile)
+              .sorted()
+              .toList();
     } catch (IOException e) {
       throw new InferenceException(
           ErrorCode.FAILED_PRECONDITION, "%s cannot be read: %s".formatted(path, e), e);
@@ -70,6 +76,11 @@ public final class OnnxBackend implements Backend {
         ErrorCode.FAILED_PRECONDITION,
         "%s has several models and none is called %s: %s"
             .formatted(path, USUAL_NAME, models.stream().map(Path::getFileName).limit(5).toList()));
+  }
+
+  /** The file of a model that has a directory for its weights, as Triton lays it out. */
+  private static Path inDirectory(Path model) {
+    return Files.isDirectory(model) ? model.resolve(USUAL_NAME) : model;
   }
 
   private static boolean isModel(Path path) {

@@ -51,6 +51,11 @@ public final class PythonBackend implements Backend {
   }
 
   @Override
+  public boolean takesDeclarations() {
+    return true;
+  }
+
+  @Override
   public Optional<Path> findModel(Path path) {
     return files.predictor(path);
   }
@@ -92,6 +97,8 @@ public final class PythonBackend implements Backend {
     if (files.path("MODEL_FILES_PATH").isPresent()
         && files.predictor(files.path("MODEL_FILES_PATH").get()).equals(Optional.of(found))) {
       directory = files.path("MODEL_FILES_PATH").get();
+    } else {
+      directory = ScriptFiles.filesOf(found).orElse(directory);
     }
     Path home = directory;
     Path predictor =

@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,6 +20,11 @@ import java.util.stream.Stream;
 record ScriptFiles(Map<String, String> environment) {
   private static final List<String> SCRIPTS = List.of(".py", ".ipynb");
   private static final List<String> PICKLES = List.of(".joblib", ".pkl", ".pickle");
+
+  /** In the directory of a version in Hopsworks' registry: the model, and scripts by version. */
+  private static final String FILES = "Files";
+
+  private static final String ARTIFACTS = "Artifacts";
 
   /** The files of this process's environment. */
   static ScriptFiles ofThisProcess() {
@@ -84,7 +90,7 @@ record ScriptFiles(Map<String, String> environment) {
   /** The script that Hopsworks keeps for the model in {@code directory}, if it deploys that one. */
   private Optional<Path> deployed(String role, Path directory) {
     if (!isDeployed(directory)) {
-      return Optional.empty();
+      return artifacts(directory).flatMap(artifacts -> the(role, artifacts));
     }
     Optional<Path> named =
         path("SCRIPT_PATH").filter(file -> isOf(role, file)).filter(Files::isRegularFile);
@@ -93,6 +99,26 @@ record ScriptFiles(Map<String, String> environment) {
         : path("ARTIFACT_FILES_PATH")
             .filter(Files::isDirectory)
             .flatMap(artifacts -> the(role, artifacts));
+  }
+
+  /** The newest scripts beside the files of a model in Hopsworks' registry. */
+  private static Optional<Path> artifacts(Path directory) {
+    Path artifacts = directory.resolveSibling(ARTIFACTS);
+    if (!name(directory).equals(FILES) || !Files.isDirectory(artifacts)) {
+      return Optional.empty();
+    }
+    return files(artifacts, file -> name(file).matches("[1-9]\\d{0,8}"), Files::isDirectory)
+        .stream()
+        .max(Comparator.comparingInt(file -> Integer.parseInt(name(file))));
+  }
+
+  /** The files of the model that a script of Hopsworks' registry is for; empty if it is none. */
+  static Optional<Path> filesOf(Path script) {
+    Path version = script.toAbsolutePath().getParent();
+    Path artifacts = version == null ? null : version.getParent();
+    return artifacts != null && name(artifacts).equals(ARTIFACTS)
+        ? Optional.of(artifacts.resolveSibling(FILES)).filter(Files::isDirectory)
+        : Optional.empty();
   }
 
   /** Whether the environment's words on model, deployment and script are about this directory. */

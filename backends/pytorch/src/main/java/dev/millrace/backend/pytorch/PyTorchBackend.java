@@ -61,6 +61,11 @@ public final class PyTorchBackend implements Backend {
   }
 
   @Override
+  public boolean takesDeclarations() {
+    return true;
+  }
+
+  @Override
   public Optional<Path> findModel(Path path) {
     if (!Files.isDirectory(path)) {
       return Optional.of(path).filter(PyTorchBackend::isModel);

@@ -24,6 +24,10 @@ import org.jspecify.annotations.Nullable;
  */
 record SavedModelDirectory(Path path) {
   static final String FILE_NAME = "saved_model.pb";
+
+  /** What Triton calls the directory of a version's model. */
+  static final String TRITON_NAME = "model.savedmodel";
+
   static final String VARIABLES = "variables";
 
   private static final String LFS_POINTER = "version https://git-lfs.github.com/spec/";

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.tensorflow.proto.SignatureDef;
@@ -49,7 +50,10 @@ public final class TensorFlowBackend implements Backend {
   @Override
   public Optional<Path> findModel(Path path) {
     if (Files.isDirectory(path)) {
-      return Optional.of(path).filter(SavedModelDirectory::isIn);
+      return Stream.of(path, path.resolve(SavedModelDirectory.TRITON_NAME))
+          .filter(Files::isDirectory)
+          .filter(SavedModelDirectory::isIn)
+          .findFirst();
     }
     boolean isGraph = String.valueOf(path.getFileName()).equals(SavedModelDirectory.FILE_NAME);
     return isGraph ? Optional.ofNullable(path.toAbsolutePath().getParent()) : Optional.empty();
