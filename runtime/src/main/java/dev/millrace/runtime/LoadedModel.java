@@ -94,6 +94,11 @@ final class LoadedModel {
     return placement;
   }
 
+  /** What the backend loaded. */
+  Servable servable() {
+    return servable instanceof NoTensors other ? other.servable() : servable;
+  }
+
   Batcher batcher() {
     return batcher;
   }

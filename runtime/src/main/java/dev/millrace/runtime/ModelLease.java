@@ -2,6 +2,7 @@ package dev.millrace.runtime;
 
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.policy.LearnedState;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -29,6 +30,11 @@ public final class ModelLease implements AutoCloseable {
   /** What the version declares. */
   public ModelMetadata metadata() {
     return model.metadata();
+  }
+
+  /** The version itself, which stays the registry's; to be used under the lease only. */
+  public Servable servable() {
+    return model.servable();
   }
 
   /** What the version's batcher has learned; empty if it does not learn. */
