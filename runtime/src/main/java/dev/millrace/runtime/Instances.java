@@ -1,12 +1,11 @@
 package dev.millrace.runtime;
 
-import dev.millrace.api.ErrorCode;
-import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.api.spi.TensorModel;
 import dev.millrace.api.spi.TextGenerator;
+import dev.millrace.api.spi.UpstreamModel;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -24,8 +23,7 @@ final class Instances implements AutoCloseable {
   /**
    * Loads the model and makes the predictors of {@code placement}.
    *
-   * @throws InferenceException whatever the backend throws, UNIMPLEMENTED for a text generator;
-   *     nothing is left behind
+   * @throws dev.millrace.api.InferenceException whatever the backend throws; nothing is left behind
    */
   static Instances load(LoadPlan plan, Placement placement) {
     Servable servable =
@@ -40,15 +38,13 @@ final class Instances implements AutoCloseable {
     Instances instances =
         switch (servable) {
           case TensorModel model -> new Instances(placement, model);
-          case TextGenerator generator -> {
-            generator.close();
-            throw new InferenceException(
-                ErrorCode.UNIMPLEMENTED,
-                "text generators are not served by this version: " + plan.path());
-          }
+          case TextGenerator generator ->
+              new Instances(placement.withInstances(1), new NoTensors(generator));
+          case UpstreamModel upstream ->
+              new Instances(placement.withInstances(1), new NoTensors(upstream));
         };
     try {
-      for (int i = 0; i < placement.instances(); i++) {
+      for (int i = 0; i < instances.placement.instances(); i++) {
         instances.predictors.add(instances.model.newPredictor());
       }
       return instances;

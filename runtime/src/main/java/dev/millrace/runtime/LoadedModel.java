@@ -112,6 +112,11 @@ final class LoadedModel {
     return parts.stream().mapToInt(part -> part.placement().instances()).sum();
   }
 
+  /** What the backend loaded. */
+  Servable servable() {
+    return servable instanceof NoTensors other ? other.servable() : servable;
+  }
+
   Batcher batcher() {
     return batcher;
   }

@@ -5,7 +5,7 @@ import java.util.Map;
 
 /** A loaded model that maps tensors to tensors. Thread-safe. */
 public non-sealed interface TensorModel extends Servable {
-  /** What the model declares; constant. */
+  @Override
   ModelMetadata metadata();
 
   /** A new instance over the shared weights, which the caller closes before the model. */

@@ -1,31 +1,43 @@
 package dev.millrace.api.spi;
 
-import dev.millrace.api.Deadline;
-import dev.millrace.api.ModelId;
-import dev.millrace.api.Parameters;
-import java.util.concurrent.Flow;
-import org.jspecify.annotations.Nullable;
+import static java.util.Objects.requireNonNull;
 
-/** A loaded model that turns a prompt into a stream of text. Thread-safe. */
+import java.nio.ByteBuffer;
+import java.util.Set;
+import java.util.concurrent.Flow;
+
+/**
+ * A loaded model that answers requests in the form of OpenAI's API itself: JSON in, and one JSON
+ * text or a stream of them out. Thread-safe.
+ */
 public non-sealed interface TextGenerator extends Servable {
+  /** What can be asked for; constant. */
+  Set<GenerationRequest.Operation> operations();
+
   /**
-   * The text for one prompt, piece by piece. Generation starts when somebody subscribes and ends
-   * when the subscription is cancelled; at most as many pieces come as were requested. A failure is
-   * an {@link dev.millrace.api.InferenceException}.
+   * Answers a request: with one part that is the whole answer, or with any number of parts that are
+   * the chunks of a stream. Which of both it is, the first part tells; the request only says what
+   * is wanted.
+   *
+   * <p>Work starts when somebody subscribes, and is given up soon after the subscription is
+   * cancelled, whole answers too. At most as many parts come as were requested: whoever requests
+   * slowly slows the model down, and not more than a bounded number of parts is held for him. Parts
+   * come on a thread that may be any; the subscriber must not block it for long. A failure is an
+   * {@link dev.millrace.api.InferenceException}, and may come after some parts.
    *
    * @return a publisher for one subscriber
    */
-  Flow.Publisher<Chunk> generate(Prompt prompt);
-
-  /** What to generate from. */
-  record Prompt(String id, ModelId model, String text, Parameters parameters, Deadline deadline) {}
+  Flow.Publisher<Part> generate(GenerationRequest request);
 
   /**
-   * One piece of the answer.
+   * A whole answer or a chunk of one.
    *
-   * @param tokens how many tokens the piece stands for
-   * @param finishReason why generation ended, as in {@code stop} or {@code length}; null before the
-   *     last piece
+   * @param isWhole whether this is all of the answer, and none was streamed
+   * @param json UTF-8, without line breaks if it is a chunk; read-only, and nobody else's
    */
-  record Chunk(String text, int tokens, @Nullable String finishReason) {}
+  record Part(boolean isWhole, ByteBuffer json) {
+    public Part {
+      requireNonNull(json, "json is null");
+    }
+  }
 }

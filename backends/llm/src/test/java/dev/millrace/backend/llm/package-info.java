@@ -1,0 +1,4 @@
+@NullMarked
+package dev.millrace.backend.llm;
+
+import org.jspecify.annotations.NullMarked;
