@@ -85,11 +85,16 @@ final class Meters {
   }
 
   DistributionSummary summary(Metric metric, String... tagValues) {
+    return summary(metric, ROWS, tagValues);
+  }
+
+  /** A histogram with those bounds. */
+  DistributionSummary summary(Metric metric, double[] bounds, String... tagValues) {
     return DistributionSummary.builder(metric.meterName())
         .description(metric.help())
-        .baseUnit(metric.unit())
+        .baseUnit(metric.unit().isEmpty() ? null : metric.unit())
         .tags(tags(metric, tagValues))
-        .serviceLevelObjectives(ROWS)
+        .serviceLevelObjectives(bounds)
         .register(registry);
   }
 

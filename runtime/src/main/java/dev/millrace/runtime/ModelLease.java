@@ -2,6 +2,12 @@ package dev.millrace.runtime;
 
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.spi.InferenceLogger.Side;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.policy.LearnedState;
 import java.util.Optional;
@@ -40,6 +46,38 @@ public final class ModelLease implements AutoCloseable {
   /** What the version's batcher has learned; empty if it does not learn. */
   public Optional<LearnedState> learned() {
     return model.batcher().learned();
+  }
+
+  /**
+   * Whether anything takes note of the version's inferences. For a version that does not deal in
+   * tensors, whoever runs them tells it, by the following methods.
+   */
+  public boolean isLogged() {
+    return model.pipeline().isLogged();
+  }
+
+  /**
+   * Takes note of what goes in, which is only made if somebody wants it.
+   *
+   * @throws InferenceException RESOURCE_EXHAUSTED if requests are to be refused
+   *     rather than served without being logged
+   */
+  public void logInputs(String id, Parameters parameters, Supplier<TensorMap> inputs) {
+    model.pipeline().admitToLog();
+    model.pipeline().log(Side.MODEL_INPUTS, id, parameters, inputs, null);
+  }
+
+  /**
+   * Takes note of what came out, which is only made if somebody wants it.
+   *
+   * @param error why the inference failed; null if it did not
+   */
+  public void logPredictions(
+      String id,
+      Parameters parameters,
+      Supplier<TensorMap> outputs,
+      @Nullable InferenceException error) {
+    model.pipeline().log(Side.PREDICTIONS, id, parameters, outputs, error);
   }
 
   /** Gives the right back; a second call does nothing. */

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.concurrent.RejectedExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -139,9 +140,7 @@ final class Pipeline {
 
   /** Takes the inputs over, unless it throws an InferenceException. */
   Reply predict(String requestId, InferenceRequest request) {
-    for (int i = 0; i < loggers.size(); i++) {
-      loggers.get(i).admit();
-    }
+    admitToLog();
     log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
     try {
       validate(request);
@@ -153,6 +152,34 @@ final class Pipeline {
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;
+    }
+  }
+
+  /**
+   * Asks the loggers whether there may be an inference.
+   *
+   * @throws InferenceException RESOURCE_EXHAUSTED if there may not
+   */
+  void admitToLog() {
+    for (int i = 0; i < loggers.size(); i++) {
+      loggers.get(i).admit();
+    }
+  }
+
+  /** Tells the loggers of what is made, and closed, here, if one of them wants it. */
+  void log(
+      Side side,
+      String requestId,
+      Parameters parameters,
+      Supplier<TensorMap> tensors,
+      @Nullable InferenceException error) {
+    for (int i = 0; i < loggers.size(); i++) {
+      if (loggers.get(i).wants(side, requestId, parameters)) {
+        try (TensorMap made = tensors.get()) {
+          log(side, requestId, parameters, made, error);
+        }
+        return;
+      }
     }
   }
 

@@ -64,6 +64,11 @@ class MetricTest {
             registry,
             Ticker.system());
     server.models().loadAll(LoadListener.NONE);
+    GenerationMeters generation = new GenerationMeters(registry, "chat");
+    generation.showUpstream("http://a", generation, these -> 0, these -> 1);
+    generation.showQueue(generation, these -> 0);
+    GenerationMeters.Series series = generation.of("chat", "http://a");
+    series.tokens(1, 2);
     return server;
   }
 

@@ -170,6 +170,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelWritabilityChanged(ChannelHandlerContext ctx) {
     updateReads();
+    if (ctx.channel().isWritable()) {
+      responses.writable();
+    }
   }
 
   @Override

@@ -59,8 +59,10 @@ public final class HttpExchange implements Runnable {
 
   private volatile boolean aborted;
   private volatile @Nullable CompletableFuture<?> awaited;
+  private @Nullable Runnable whenAborted;
 
   private @Nullable HttpResponse response;
+  private @Nullable ResponseStream stream;
   private List<String> responseHeaders = List.of();
 
   // For the event loop alone.
@@ -90,6 +92,11 @@ public final class HttpExchange implements Runnable {
   }
 
   // ---- the request
+
+  /** The request's target as it was sent: path and query. */
+  public String target() {
+    return requireRequest().uri();
+  }
 
   public HttpHeaders headers() {
     return requireRequest().headers();
@@ -286,16 +293,48 @@ public final class HttpExchange implements Runnable {
     }
   }
 
+  /**
+   * Answers piece by piece; to be called on the {@link #eventLoop}.
+   *
+   * @param type null for no {@code Content-Type}
+   * @param whenWritable called whenever the client takes more after it did not
+   * @return what the pieces are written to; what is, is dropped if the exchange is answered already
+   */
+  public ResponseStream stream(int code, @Nullable AsciiString type, Runnable whenWritable) {
+    ResponseStream opened =
+        new ResponseStream(this, connection, code, type, responseHeaders, whenWritable);
+    if (aborted || !ANSWERED.compareAndSet(this, false, true)) {
+      opened.close();
+      return opened;
+    }
+    stream = opened;
+    connection.answered(this);
+    return opened;
+  }
+
+  /**
+   * Has {@code action} run if the client goes away before the answer is complete; to be called on
+   * the {@link #eventLoop}, where it runs.
+   */
+  public void onAbort(Runnable action) {
+    if (aborted) {
+      action.run();
+    } else {
+      whenAborted = action;
+    }
+  }
+
   /** Whether nobody waits for the answer any more. */
   public boolean isAborted() {
     return aborted;
   }
 
-  // ---- for the connection
-
-  EventLoop eventLoop() {
+  /** The event loop of the client's connection. */
+  public EventLoop eventLoop() {
     return connection.eventLoop();
   }
+
+  // ---- for the connection
 
   /** Gives the request to its handler; on the event loop. */
   void dispatch(@Nullable ByteBuf received) {
@@ -367,6 +406,26 @@ public final class HttpExchange implements Runnable {
     if (future != null) {
       future.cancel(true);
     }
+    if (stream != null) {
+      stream.close();
+    }
+    Runnable action = whenAborted;
+    if (action != null) {
+      whenAborted = null;
+      action.run();
+    }
+  }
+
+  /** Frees an answer that will not be sent. */
+  void discard() {
+    if (response != null) {
+      response.free();
+    }
+  }
+
+  /** What the exchange is answered by piece by piece; null if it is answered at once. */
+  @Nullable ResponseStream stream() {
+    return stream;
   }
 
   /** What the exchange is answered with. */
@@ -385,6 +444,7 @@ public final class HttpExchange implements Runnable {
   /** Counts the answer, which is being sent. */
   void measure(RouteMeters unrouted) {
     RouteMeters meters = route == null ? unrouted : route.meters();
-    meters.answered(response().status(), System.nanoTime() - startNanos);
+    int status = stream == null ? response().status() : stream.status();
+    meters.answered(status, System.nanoTime() - startNanos);
   }
 }

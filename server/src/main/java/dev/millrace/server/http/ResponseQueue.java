@@ -69,16 +69,30 @@ final class ResponseQueue {
     }
   }
 
-  /** An exchange is answered: sends it, and those behind it that only waited for it. */
+  /** An exchange is answered, or begins to be: sends it, and those that only waited for it. */
   void answered(HttpExchange exchange) {
     if (closed) {
-      exchange.response().free();
+      exchange.discard();
       return;
     }
     exchange.isReady = true;
+    advance();
+  }
+
+  /** The first exchange, which is answered piece by piece, has its last piece. */
+  void ended(HttpExchange exchange) {
+    if (!closed) {
+      advance();
+    }
+  }
+
+  private void advance() {
     boolean wasFull = isFull();
     HttpExchange next = first;
     while (next != null && next.isReady && !closed) {
+      if (isStillComing(next)) {
+        break;
+      }
       first = next.next;
       if (first == null) {
         last = null;
@@ -91,18 +105,40 @@ final class ResponseQueue {
     if (next != null && !closed) {
       sendContinue(next);
     }
-    if (!connection.isReading()) {
-      flush();
-    }
+    flushUnlessReading();
     if (wasFull) {
       connection.updateReads();
     }
   }
 
-  private void send(HttpExchange exchange) {
-    ChannelHandlerContext context = connection.context();
+  /** Lets an answer that comes piece by piece begin, if it has not; whether more of it comes. */
+  private boolean isStillComing(HttpExchange exchange) {
+    ResponseStream stream = exchange.stream();
+    if (stream == null) {
+      return false;
+    }
+    closeIfDraining(exchange);
+    return !stream.begin(head);
+  }
+
+  private void closeIfDraining(HttpExchange exchange) {
     if (connection.isDraining() && connection.receiver().isComplete(exchange)) {
       exchange.isLast = true;
+    }
+  }
+
+  private void send(HttpExchange exchange) {
+    ChannelHandlerContext context = connection.context();
+    closeIfDraining(exchange);
+    ResponseStream stream = exchange.stream();
+    if (stream != null) {
+      exchange.measure(unrouted);
+      unflushed = true;
+      ChannelFuture end = stream.end();
+      if (exchange.isLast) {
+        close(end, exchange.isLingering);
+      }
+      return;
     }
     HttpResponse response = exchange.response();
     ByteBuf first = response.first(head, exchange.isLast, exchange.isHttp10());
@@ -162,6 +198,26 @@ final class ResponseQueue {
     }
   }
 
+  /** Something was written, which {@link #flush} sends. */
+  void written() {
+    unflushed = true;
+  }
+
+  /** Sends what was written, or leaves that to the end of the reads that are being worked off. */
+  void flushUnlessReading() {
+    if (!connection.isReading()) {
+      flush();
+    }
+  }
+
+  /** The client takes more again. */
+  void writable() {
+    ResponseStream stream = first == null ? null : first.stream();
+    if (stream != null) {
+      stream.writable();
+    }
+  }
+
   void flush() {
     if (unflushed) {
       unflushed = false;
@@ -177,7 +233,7 @@ final class ResponseQueue {
     while (exchange != null) {
       exchange.abort();
       if (exchange.isReady) {
-        exchange.response().free();
+        exchange.discard();
       }
       exchange = exchange.next;
     }

@@ -250,6 +250,12 @@ public final class JsonWriter {
     return text(value ? "true" : "false");
   }
 
+  /** A null. */
+  public JsonWriter nothing() {
+    separate();
+    return text("null");
+  }
+
   /** A whole number. */
   public JsonWriter number(long value) {
     separate();

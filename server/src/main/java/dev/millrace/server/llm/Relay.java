@@ -1,0 +1,761 @@
+package dev.millrace.server.llm;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.millrace.api.InferenceException;
+import dev.millrace.api.spi.UpstreamPolicy;
+import dev.millrace.api.spi.UpstreamPolicy.Choice;
+import dev.millrace.api.spi.UpstreamPolicy.Times;
+import dev.millrace.runtime.GenerationMeters;
+import dev.millrace.server.http.HttpExchange;
+import dev.millrace.server.http.ResponseStream;
+import io.netty.buffer.ByteBuf;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.util.AsciiString;
+import io.netty.util.concurrent.Future;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request on its way to an upstream, and the answer on its way back. Everything but {@link
+ * #admitted} happens on the event loop of the client's connection, which the upstream's connection
+ * shares.
+ *
+ * <p>As long as the client has been sent nothing, another upstream may be tried. A short answer is
+ * held until it is complete, so that one that breaks off is answered with an error; a long one, and
+ * a stream of events from its first event on, goes out as it comes, as fast as the client takes it.
+ */
+final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
+  /** Largest answer that is held until it is complete. */
+  private static final int MOST_HELD = 256 << 10;
+
+  /** Most bytes of an upstream's error that are read. */
+  private static final int MOST_ERROR = 1 << 20;
+
+  private static final byte[] HEARTBEAT = {':', '\n', '\n'};
+
+  private enum Phase {
+    /** Waits to be let in. */
+    QUEUED,
+    /** Waits for an upstream. */
+    ASKING,
+    /** The answer is coming in. */
+    ANSWERING,
+    OVER
+  }
+
+  /** What the upstream's answer is. */
+  private enum Form {
+    NONE,
+    PLAIN,
+    EVENTS,
+    ERROR
+  }
+
+  private final RelayParts parts;
+  private final LlmRequest request;
+  private final HttpExchange exchange;
+  private final Target target;
+  private final ServedModel model;
+  private final UpstreamPolicy policy;
+  private final List<Replica> tried = new ArrayList<>(2);
+  private final long startNanos = System.nanoTime();
+  private Phase phase = Phase.QUEUED;
+  private boolean isInside;
+  private boolean hasRetried;
+
+  // The attempt that is under way.
+  private @Nullable Replica replica;
+
+  /** The upstream that was asked last; empty before. */
+  private String asked = "";
+
+  private @Nullable UpstreamConnection connection;
+  private int attempt;
+  private long sentNanos;
+
+  // The answer.
+  private Form form = Form.NONE;
+  private int status;
+  private @Nullable HttpHeaders headers;
+  private @Nullable StreamObserver observer;
+  private @Nullable SseFramer framer;
+  private final List<ByteBuf> held = new ArrayList<>(2);
+  private int heldBytes;
+  private @Nullable ResponseStream stream;
+
+  /** Whether what the client gets is a stream of events. */
+  private boolean isEventStream;
+
+  private boolean isPaused;
+  private long gapStart;
+  private long lastBeat;
+
+  private @Nullable Future<?> timer;
+  private long timerAt;
+
+  /**
+   * A relay of one request.
+   *
+   * @param request taken over
+   * @param target its lease is taken over
+   */
+  Relay(RelayParts parts, LlmRequest request, Target target, ServedModel model) {
+    this.parts = parts;
+    this.request = request;
+    this.exchange = request.exchange();
+    this.target = target;
+    this.model = model;
+    this.policy = model.policy();
+  }
+
+  // ---- to be let in
+
+  void start() {
+    exchange.onAbort(this::clientGone);
+    if (phase == Phase.OVER) {
+      return;
+    }
+    try {
+      if (model.gate().enter(this)) {
+        begin();
+      } else {
+        arm();
+      }
+    } catch (InferenceException e) {
+      failHere(e);
+    }
+  }
+
+  @Override
+  public String key() {
+    return request.key();
+  }
+
+  @Override
+  public void admitted() {
+    exchange
+        .eventLoop()
+        .execute(() -> {
+          if (phase == Phase.QUEUED) {
+            begin();
+          } else {
+            model.gate().leave(this);
+          }
+        });
+  }
+
+  private void begin() {
+    isInside = true;
+    phase = Phase.ASKING;
+    lastBeat = System.nanoTime();
+    model.budget().pay();
+    try {
+      parts.log().begin(target.lease(), request);
+    } catch (InferenceException e) {
+      failHere(e);
+      return;
+    }
+    ask();
+  }
+
+  // ---- to ask an upstream
+
+  private void ask() {
+    Balancer balancer = model.balancer();
+    if (balancer.replicas().isEmpty()) {
+      failHere(
+          InferenceException.unavailable(
+              "no engine answers for the model `%s` yet".formatted(model.id().name()),
+              Duration.ofSeconds(1)));
+      return;
+    }
+    Replica chosen = balancer.choose(tried, affinity(balancer), System.nanoTime());
+    if (chosen == null) {
+      giveUp(503, "no upstream of the model `%s` is left to try".formatted(model.id().name()));
+      return;
+    }
+    tried.add(chosen);
+    replica = chosen;
+    asked = chosen.upstream().toString();
+    chosen.begin();
+    open(chosen, false);
+  }
+
+  private @Nullable Long affinity(Balancer balancer) {
+    if (!balancer.isAffine()) {
+      return null;
+    }
+    if (policy.balancing().choice() == Choice.PREFIX) {
+      return (long) request.scan().prefixHash(request.body(), policy.balancing().prefixBytes());
+    }
+    String session = exchange.headers().get(policy.balancing().sessionHeader());
+    session = session == null ? request.scan().session() : session;
+    return session == null ? null : (long) session.hashCode();
+  }
+
+  private void open(Replica chosen, boolean fresh) {
+    UpstreamPool pool = parts.pool(exchange.eventLoop());
+    UpstreamConnection pooled = fresh ? null : pool.take(chosen.upstream());
+    if (pooled != null) {
+      send(pooled, chosen);
+      return;
+    }
+    int current = ++attempt;
+    pool.connect(
+        chosen.upstream(),
+        policy.times().connect(),
+        made -> {
+          if (current == attempt && phase == Phase.ASKING) {
+            send(made, chosen);
+          } else {
+            pool.put(made);
+          }
+        },
+        cause -> {
+          if (current == attempt && phase == Phase.ASKING) {
+            failed(503, "an upstream could not be reached");
+          }
+        });
+    arm();
+  }
+
+  private void send(UpstreamConnection to, Replica chosen) {
+    attempt++;
+    connection = to;
+    form = Form.NONE;
+    boolean counts = request.isStream() && request.operation().streamsChoices();
+    boolean asks = counts && policy.countsUsage() && !request.scan().asksForUsage();
+    ByteBuf body =
+        request
+            .scan()
+            .edited(
+                request.body(),
+                target.nameAt(chosen.upstream()),
+                asks,
+                request.body().alloc());
+    observer = new StreamObserver(asks, parts.log().mostText(target.lease()));
+    ByteBuf head =
+        RequestHead.write(
+            request.body().alloc(),
+            chosen.upstream(),
+            "POST",
+            request.path(),
+            exchange.headers(),
+            authorization(chosen),
+            request.id(),
+            body.readableBytes());
+    sentNanos = System.nanoTime();
+    to.setReading(true);
+    to.send(head, body, this);
+    arm();
+  }
+
+  private @Nullable String authorization(Replica chosen) {
+    if (chosen.upstream().key().isPresent()) {
+      return "Bearer " + chosen.upstream().key().get();
+    }
+    return policy.forwardsAuthorization()
+        ? exchange.headers().get(HttpHeaderNames.AUTHORIZATION)
+        : null;
+  }
+
+  // ---- the upstream's answer
+
+  @Override
+  public void head(int answered, HttpHeaders with) {
+    status = answered;
+    headers = with;
+    if (policy.retryOn().contains(answered) && mayRetry()) {
+      failed(answered, "an upstream answered " + answered);
+      return;
+    }
+    String type = with.get(HttpHeaderNames.CONTENT_TYPE, "");
+    boolean isEvents = type.regionMatches(true, 0, "text/event-stream", 0, 17);
+    if (answered >= 400) {
+      form = Form.ERROR;
+    } else if (isEvents) {
+      form = Form.EVENTS;
+      framer = new SseFramer(requireNonNull(observer));
+    } else if (request.isStream() && request.operation().streamsChoices()) {
+      failed(502, "the upstream does not stream: it answered with '%s'".formatted(type));
+    } else {
+      form = Form.PLAIN;
+    }
+  }
+
+  @Override
+  public void content(ByteBuf piece) {
+    if (phase == Phase.OVER || form == Form.NONE) {
+      piece.release();
+      return;
+    }
+    phase = Phase.ANSWERING;
+    switch (form) {
+      case NONE -> piece.release();
+      case ERROR -> {
+        if (heldBytes < MOST_ERROR) {
+          hold(piece);
+        } else {
+          piece.release();
+        }
+      }
+      case EVENTS -> events(piece);
+      case PLAIN -> {
+        if (stream != null) {
+          stream.write(piece);
+        } else {
+          hold(piece);
+          if (heldBytes > MOST_HELD) {
+            ResponseStream opened = open();
+            held.forEach(opened::write);
+            held.clear();
+          }
+        }
+      }
+    }
+  }
+
+  private void hold(ByteBuf piece) {
+    held.add(piece);
+    heldBytes += piece.readableBytes();
+  }
+
+  private void events(ByteBuf piece) {
+    StreamObserver seen = requireNonNull(observer);
+    boolean isFirst = seen.events() == 0;
+    requireNonNull(framer).add(piece, piece.alloc(), part -> open().write(part));
+    if (seen.events() > 0 && seen.lastNanos() - gapStart > 0) {
+      gapStart = seen.lastNanos();
+    }
+    if (isFirst && seen.events() > 0) {
+      fit().succeeded();
+      series().firstToken(seen.firstNanos() - sentNanos);
+      arm();
+    }
+  }
+
+  /** The answer to the client, which begins now at the latest. */
+  private ResponseStream open() {
+    if (stream == null) {
+      if (form == Form.EVENTS) {
+        isEventStream = true;
+        exchange.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no");
+      }
+      passHeaders();
+      String type = headers == null ? null : headers.get(HttpHeaderNames.CONTENT_TYPE);
+      stream = exchange.stream(status, type == null ? null : AsciiString.of(type), this::resume);
+    }
+    return stream;
+  }
+
+  private void passHeaders() {
+    if (headers != null) {
+      RequestHead.forEachBack(
+          headers,
+          (name, value) -> {
+            boolean isOwn = form == Form.EVENTS && name.equalsIgnoreCase("cache-control");
+            if (!isOwn) {
+              exchange.header(name, value);
+            }
+          });
+    }
+    answerHeaders();
+  }
+
+  private void answerHeaders() {
+    exchange.header("X-Request-Id", request.id());
+    if (hasRetried) { // the client's own tries would multiply with those
+      exchange.header("X-Should-Retry", "false");
+    }
+  }
+
+  @Override
+  public void readComplete() {
+    ResponseStream to = stream;
+    if (to != null && phase != Phase.OVER) {
+      to.flush();
+      UpstreamConnection from = connection;
+      if (!to.isWritable() && from != null) {
+        isPaused = true;
+        from.setReading(false);
+      }
+    }
+  }
+
+  /** The client takes more. */
+  private void resume() {
+    UpstreamConnection from = connection;
+    if (isPaused && from != null) {
+      isPaused = false;
+      gapStart = System.nanoTime();
+      from.setReading(true);
+      arm();
+    }
+  }
+
+  @Override
+  public void completed() {
+    connection = null;
+    if (phase == Phase.OVER) {
+      return;
+    }
+    switch (form) {
+      case NONE -> failed(502, "an upstream answered nothing");
+      case ERROR -> relayError();
+      case PLAIN -> {
+        fit().succeeded();
+        if (stream != null) {
+          stream.finish();
+        } else {
+          respond();
+        }
+        settle(status, "");
+      }
+      case EVENTS -> {
+        ByteBuf rest = requireNonNull(framer).rest();
+        if (rest != null) {
+          open().write(rest);
+        }
+        if (stream == null || requireNonNull(observer).events() == 0) {
+          failed(502, "an upstream ended its stream before the first event");
+        } else {
+          endStream();
+        }
+      }
+    }
+  }
+
+  private void endStream() {
+    requireNonNull(stream).finish();
+    settle(200, requireNonNull(observer).isFailed() ? "stream_error" : "");
+  }
+
+  /** Answers with what was held. */
+  private void respond() {
+    passHeaders();
+    ByteBuf body = exchange.newBody(heldBytes);
+    for (ByteBuf piece : held) {
+      body.writeBytes(piece);
+      piece.release();
+    }
+    held.clear();
+    requireNonNull(observer).usage().readFrom(body);
+    parts.log().answered(target.lease(), request, body);
+    String type = requireNonNull(headers).get(HttpHeaderNames.CONTENT_TYPE);
+    exchange.respond(status, type == null ? null : AsciiString.of(type), body, List.of(), null);
+  }
+
+  /** Answers with the upstream's error. */
+  private void relayError() {
+    if (status >= 500) {
+      fit().failed(System.nanoTime());
+    } else {
+      fit().succeeded();
+    }
+    if (stream != null) { // by a heartbeat
+      breakOff(status, "the upstream answered %d".formatted(status));
+      return;
+    }
+    ByteBuf answer = request.body().alloc().buffer(heldBytes);
+    for (ByteBuf piece : held) {
+      answer.writeBytes(piece);
+      piece.release();
+    }
+    held.clear();
+    String retryAfter = requireNonNull(headers).get(HttpHeaderNames.RETRY_AFTER);
+    if (retryAfter != null) {
+      exchange.header("Retry-After", retryAfter);
+    }
+    answerHeaders();
+    try {
+      OpenAiErrors.relay(exchange, status, answer, request.isKserve());
+    } finally {
+      answer.release();
+    }
+    settle(status, Integer.toString(status));
+  }
+
+  @Override
+  public void broken(Throwable cause) {
+    UpstreamConnection lost = requireNonNull(connection);
+    connection = null;
+    if (phase == Phase.OVER) {
+      return;
+    }
+    if (observer != null && observer.isDone()) { // nothing was missing
+      endStream();
+    } else if (lost.isReused() && !lost.sawBytes()) {
+      // It closed the connection for being idle while the request was on its way.
+      open(requireNonNull(replica), true);
+    } else if (cause instanceof IOException) {
+      failed(
+          502,
+          lost.sawBytes()
+              ? "an upstream closed the connection before its answer was complete"
+              : "an upstream closed the connection without an answer");
+    } else {
+      failed(502, "what an upstream answered is not HTTP");
+    }
+  }
+
+  private Replica fit() {
+    return requireNonNull(replica);
+  }
+
+  // ---- failures
+
+  private boolean mayRetry() {
+    return stream == null
+        && tried.size() <= policy.retries()
+        && tried.size() < model.balancer().replicas().size();
+  }
+
+  /** The attempt has failed: tries another upstream, if that is possible. */
+  private void failed(int code, String message) {
+    fit().failed(System.nanoTime());
+    endAttempt();
+    if (mayRetry() && model.budget().take()) {
+      hasRetried = true;
+      model.meters().retried();
+      phase = Phase.ASKING;
+      ask();
+    } else {
+      giveUp(code, message);
+    }
+  }
+
+  private void endAttempt() {
+    attempt++;
+    UpstreamConnection used = connection;
+    if (used != null) {
+      connection = null;
+      used.close();
+    }
+    Replica left = replica;
+    if (left != null) {
+      replica = null;
+      left.ended();
+    }
+    held.forEach(ByteBuf::release);
+    held.clear();
+    heldBytes = 0;
+    form = Form.NONE;
+    if (framer != null) {
+      framer.close();
+      framer = null;
+    }
+  }
+
+  /** No upstream is left to be tried. */
+  private void giveUp(int code, String message) {
+    if (stream != null) {
+      breakOff(code, message);
+    } else if (policy.fallback().isPresent() && !request.isFallback()) {
+      LlmRequest again = request.forFallback();
+      String name = policy.fallback().get();
+      settle(code, Integer.toString(code));
+      parts.start(again, name);
+    } else {
+      answerHeaders();
+      OpenAiErrors.fail(exchange, code, message, Integer.toString(code));
+      settle(code, Integer.toString(code));
+    }
+  }
+
+  /** Ends an answer that has begun in a way that the client notices. */
+  private void breakOff(int code, String message) {
+    ResponseStream begun = requireNonNull(stream);
+    if (isEventStream) {
+      begun.write(OpenAiErrors.event(exchange, code, message));
+      begun.finish();
+    } else {
+      begun.breakOff();
+    }
+    settle(code, Integer.toString(code));
+  }
+
+  /** Refused here, before or after the queue. */
+  private void failHere(InferenceException error) {
+    answerHeaders();
+    OpenAiErrors.fail(exchange, error);
+    int code = OpenAiErrors.status(error.code());
+    settle(code, Integer.toString(code));
+  }
+
+  private void clientGone() {
+    if (phase == Phase.OVER) {
+      return;
+    }
+    if (phase == Phase.QUEUED) {
+      model.gate().giveUp(this);
+    }
+    UpstreamConnection used = connection;
+    if (used != null && observer != null && observer.isDone()) {
+      connection = null;
+      used.drain();
+      settle(200, "");
+    } else {
+      settle(499, "499");
+    }
+  }
+
+  // ---- time
+
+  /** Sees to it that {@link #look} runs when the next limit is due. */
+  private void arm() {
+    long due = due();
+    if (due == Long.MAX_VALUE || phase == Phase.OVER) {
+      return;
+    }
+    long now = System.nanoTime();
+    long at = now + Math.max(0, due);
+    if (timer != null) {
+      if (timerAt - at <= 0) {
+        return;
+      }
+      timer.cancel(false);
+    }
+    timerAt = at;
+    timer =
+        exchange.eventLoop().schedule(this::look, Math.max(0, due), TimeUnit.NANOSECONDS);
+  }
+
+  /** How long until the next limit; {@link Long#MAX_VALUE} for never. */
+  private long due() {
+    long now = System.nanoTime();
+    Times times = policy.times();
+    long due = left(startNanos, times.total(), now);
+    if (phase == Phase.QUEUED) {
+      due = Math.min(due, left(startNanos, policy.limits().queueTime(), now));
+    }
+    if (isTimed() && phase != Phase.QUEUED) {
+      if (!hasToken()) {
+        if (connection != null) {
+          due = Math.min(due, left(sentNanos, times.firstToken(), now));
+        }
+        due = Math.min(due, left(lastBeat, times.heartbeat(), now));
+      } else if (!isPaused) {
+        due = Math.min(due, left(gapStart, times.gap(), now));
+      }
+    }
+    return due;
+  }
+
+  /** Whether tokens have to come in time. */
+  private boolean isTimed() {
+    return request.isStream() && form != Form.PLAIN;
+  }
+
+  private boolean hasToken() {
+    return observer != null && observer.events() > 0;
+  }
+
+  private static long left(long start, Duration limit, long now) {
+    return limit.isZero() ? Long.MAX_VALUE : limit.toNanos() - (now - start);
+  }
+
+  private void look() {
+    timer = null;
+    if (phase == Phase.OVER) {
+      return;
+    }
+    long now = System.nanoTime();
+    Times times = policy.times();
+    if (left(startNanos, times.total(), now) <= 0) {
+      endAttempt();
+      giveUpForGood(504, "the answer took longer than %s".formatted(text(times.total())));
+    } else if (phase == Phase.QUEUED) {
+      if (left(startNanos, policy.limits().queueTime(), now) <= 0 && model.gate().giveUp(this)) {
+        failHere(
+            InferenceException.exhausted(
+                "the model is busy: the request waited for %s"
+                    .formatted(text(policy.limits().queueTime())),
+                Duration.ofSeconds(1)));
+      }
+    } else if (isTimed() && !hasToken()) {
+      if (connection != null && left(sentNanos, times.firstToken(), now) <= 0) {
+        failed(504, "no token came within %s".formatted(text(times.firstToken())));
+      } else if (left(lastBeat, times.heartbeat(), now) <= 0) {
+        beat(now);
+      }
+    } else if (isTimed() && !isPaused && left(gapStart, times.gap(), now) <= 0) {
+      failed(504, "no further token came within %s".formatted(text(times.gap())));
+    }
+    arm();
+  }
+
+  private static String text(Duration time) {
+    return time.toMillis() % 1000 == 0 ? time.toSeconds() + " s" : time.toMillis() + " ms";
+  }
+
+  /** The time is over, also for a fallback. */
+  private void giveUpForGood(int code, String message) {
+    if (stream != null) {
+      breakOff(code, message);
+    } else {
+      if (phase == Phase.QUEUED) {
+        model.gate().giveUp(this);
+      }
+      answerHeaders();
+      OpenAiErrors.fail(exchange, code, message, Integer.toString(code));
+      settle(code, Integer.toString(code));
+    }
+  }
+
+  /** Shows the client that the stream is alive; from then on it has begun. */
+  private void beat(long now) {
+    lastBeat = now;
+    ResponseStream to = stream;
+    if (to == null) {
+      isEventStream = true;
+      exchange.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no");
+      answerHeaders();
+      to = exchange.stream(200, AsciiString.of("text/event-stream; charset=utf-8"), this::resume);
+      stream = to;
+    }
+    to.write(exchange.newBody(HEARTBEAT.length).writeBytes(HEARTBEAT));
+    to.flush();
+  }
+
+  // ---- the end
+
+  private GenerationMeters.Series series() {
+    return model.meters().of(request.operation().label(), asked);
+  }
+
+  /** Gives back all that the request holds. */
+  private void settle(int code, String error) {
+    if (phase == Phase.OVER) {
+      return;
+    }
+    phase = Phase.OVER;
+    GenerationMeters.Series series = series();
+    series.answered(error, System.nanoTime() - startNanos);
+    StreamObserver seen = observer;
+    if (seen != null) {
+      series.tokens(seen.usage().input(), seen.usage().output());
+      if (seen.events() > 1) {
+        long tokens = Math.max(seen.usage().output(), seen.events());
+        series.streamed(seen.lastNanos() - seen.firstNanos(), tokens);
+      }
+    }
+    parts.log().ended(target.lease(), request, seen, code);
+    if (timer != null) {
+      timer.cancel(false);
+      timer = null;
+    }
+    endAttempt();
+    if (isInside) {
+      isInside = false;
+      model.gate().leave(this);
+    }
+    request.close();
+    target.lease().close();
+  }
+}

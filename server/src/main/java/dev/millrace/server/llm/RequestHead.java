@@ -1,0 +1,97 @@
+package dev.millrace.server.llm;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import dev.millrace.api.spi.Upstream;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/** Which headers go on, and the head of a request to an upstream. */
+final class RequestHead {
+  /** What concerns one connection only, or is said anew. */
+  private static final Set<String> OF_CONNECTION =
+      Set.of(
+          "connection",
+          "keep-alive",
+          "proxy-authenticate",
+          "proxy-authorization",
+          "proxy-connection",
+          "te",
+          "trailer",
+          "transfer-encoding",
+          "upgrade",
+          "host",
+          "content-length",
+          "expect");
+
+  /** What is answered or asked for here, rather than passed on. */
+  private static final Set<String> OWN =
+      Set.of("authorization", "accept-encoding", "content-encoding", "x-request-id");
+
+  private static final Set<String> NOT_BACK =
+      Set.of("content-type", "date", "server", "x-request-id", "x-should-retry");
+
+  private RequestHead() {}
+
+  /**
+   * A request's head.
+   *
+   * @param authorization what it says in {@code Authorization}; null for nothing
+   */
+  static ByteBuf write(
+      ByteBufAllocator allocator,
+      Upstream upstream,
+      String method,
+      String path,
+      HttpHeaders headers,
+      @Nullable String authorization,
+      String id,
+      int bodySize) {
+    StringBuilder head = new StringBuilder(512);
+    String base = upstream.address().getRawPath();
+    head.append(method).append(' ').append(base == null ? "" : base).append(path);
+    head.append(" HTTP/1.1\r\nHost: ").append(upstream.address().getRawAuthority()).append("\r\n");
+    forEach(headers, OWN, (name, value) -> line(head, name, value));
+    if (authorization != null) {
+      line(head, "Authorization", authorization);
+    }
+    if (!id.isEmpty()) {
+      line(head, "X-Request-Id", id);
+    }
+    if (bodySize > 0 || method.equals("POST")) {
+      head.append("Content-Length: ").append(bodySize).append("\r\n");
+    }
+    head.append("\r\n");
+    ByteBuf out = allocator.directBuffer(head.length());
+    out.writeCharSequence(head, ISO_8859_1);
+    return out;
+  }
+
+  private static void line(StringBuilder head, String name, String value) {
+    head.append(name).append(": ").append(value).append("\r\n");
+  }
+
+  /** Hands over the headers of an upstream's answer that go back to the client. */
+  static void forEachBack(HttpHeaders headers, BiConsumer<String, String> action) {
+    forEach(headers, NOT_BACK, action);
+  }
+
+  private static void forEach(
+      HttpHeaders headers, Set<String> others, BiConsumer<String, String> action) {
+    String connection = headers.get(HttpHeaderNames.CONNECTION, "").toLowerCase(Locale.ROOT);
+    for (Map.Entry<String, String> header : headers) {
+      String name = header.getKey().toLowerCase(Locale.ROOT);
+      boolean isNamed = connection.length() > 5 && connection.contains(name);
+      if (!isNamed && !OF_CONNECTION.contains(name) && !others.contains(name)) {
+        action.accept(header.getKey(), header.getValue());
+      }
+    }
+  }
+}

@@ -1,0 +1,33 @@
+package dev.millrace.server.llm;
+
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Bounds retries to a share of the requests, so that they do not bring down the upstreams that are
+ * left: each request pays in one fifth of a retry, up to ten retries. Thread-safe.
+ */
+final class RetryBudget {
+  private static final int PRICE = 5;
+  private static final int MOST = 10 * PRICE;
+
+  private final AtomicInteger balance = new AtomicInteger(MOST);
+
+  /** A request came in. */
+  void pay() {
+    if (balance.get() < MOST) {
+      balance.incrementAndGet();
+    }
+  }
+
+  /** Whether there may be a retry now. */
+  boolean take() {
+    int before;
+    do {
+      before = balance.get();
+      if (before < PRICE) {
+        return false;
+      }
+    } while (!balance.compareAndSet(before, before - PRICE));
+    return true;
+  }
+}
