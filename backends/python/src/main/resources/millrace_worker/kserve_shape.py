@@ -6,7 +6,7 @@ import sys
 import types
 import uuid
 
-from . import values, wire
+from . import completions, values, wire
 
 
 class InferInput:
@@ -199,6 +199,46 @@ def module(name, **members):
     return made
 
 
+def install_openai(protocol):
+    """What scripts for language models import to say what they take and give."""
+    requests = dict(
+        ChatPrompt=completions.ChatPrompt,
+        CompletionRequest=completions.CompletionRequest,
+        ChatCompletionRequest=completions.ChatCompletionRequest,
+        EmbeddingRequest=completions.EmbeddingRequest,
+    )
+    answers = (
+        "Completion",
+        "CompletionChoice",
+        "CompletionChunk",
+        "ChatCompletion",
+        "ChatCompletionChoice",
+        "ChatCompletionChunk",
+        "ChatCompletionMessage",
+        "Embedding",
+        "CompletionUsage",
+        "UsageInfo",
+        "Logprobs",
+        "ErrorResponse",
+    )
+    made = {name: type(name, (completions.Answer,), {}) for name in answers}
+    inputs = dict(
+        CreateCompletionRequest=completions.CompletionRequest,
+        CreateChatCompletionRequest=completions.ChatCompletionRequest,
+        ChatCompletionTool=completions.Answer,
+        ChatCompletionRequestMessage=completions.Answer,
+        ChatCompletionMessageParam=completions.Answer,
+        ChatCompletionTokenLogprob=completions.Answer,
+        CreateCompletionResponse=made["Completion"],
+        CreateChatCompletionResponse=made["ChatCompletion"],
+    )
+    protocol.rest = module("kserve.protocol.rest", __path__=[])
+    openai = module("kserve.protocol.rest.openai", __path__=[], **requests)
+    protocol.rest.openai = openai
+    openai.types = module("kserve.protocol.rest.openai.types", __path__=[], **requests, **made, **inputs)
+    openai.types.openapi = module("kserve.protocol.rest.openai.types.openapi", **made, **inputs)
+
+
 def install():
     """Makes `import kserve` find this, unless the package is there."""
     try:
@@ -231,6 +271,7 @@ def install():
     protocol = module("kserve.protocol", __path__=[])
     top.protocol = protocol
     protocol.infer_type = module("kserve.protocol.infer_type", **messages)
+    install_openai(protocol)
     utils = module("kserve.utils", __path__=[])
     top.utils = utils
     utils.utils = module(

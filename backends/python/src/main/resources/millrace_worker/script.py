@@ -7,7 +7,7 @@ import os
 import sys
 import types
 
-from . import kserve_shape, pickled, values
+from . import completions, kserve_shape, pickled, values
 
 PREDICTOR_NAMES = ("Predictor", "Predict")
 TRANSFORMER_NAMES = ("Transformer",)
@@ -218,7 +218,10 @@ class Part:
             name: method(self.owner, name)
             for name in ("predict", "classify", "regress", "preprocess", "postprocess")
         }
-        if not any(self.methods[name] for name in needs):
+        self.completions = None
+        if "predict" in needs and completions.is_generator(self.owner):
+            self.completions = completions.Completions(self.owner, options["name"])
+        elif not any(self.methods[name] for name in needs):
             raise BadScript(
                 "class %s of %s has no method %s"
                 % (type(self.owner).__name__, os.path.basename(path), " or ".join(needs))
@@ -229,12 +232,13 @@ class Part:
         part = cls.__new__(cls)
         part.owner = owner
         part.is_kserve = False
+        part.completions = None
         part.methods = {name: method(owner, name) for name in ("predict", "preprocess", "postprocess")}
         return part
 
     @property
     def is_async(self):
-        return any(found is not None and found.is_async for found in self.methods.values())
+        return self.completions is not None or any(found is not None and found.is_async for found in self.methods.values())
 
 
 def predictor(path, options):

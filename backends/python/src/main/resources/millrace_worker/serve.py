@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from . import chain, kserve_shape, script, wire
+from . import chain, completions, kserve_shape, script, wire
 from .memory import Regions
 
 TRACE_LINES = 6
@@ -108,19 +108,57 @@ class Connection:
         """Answers calls on the event loop, where those of other connections go on meanwhile."""
         sock = self.socket
         sock.setblocking(False)
+        incoming = asyncio.ensure_future(self.receive(loop))
         while True:
-            head = await receive_exactly(loop, sock, 5)
-            if head is None:
+            received = await incoming
+            if received is None:
                 return
-            length, kind = struct.unpack("<IB", head)
-            body = await receive_exactly(loop, sock, length - 1)
-            if body is None:
-                return
+            kind, body = received
+            incoming = asyncio.ensure_future(self.receive(loop))
             if kind == wire.CALL:
-                reply = await self.reply_to(chain_of_script, body)
-            else:
-                reply = self.other(kind, body)
-            await loop.sock_sendall(sock, reply)
+                await loop.sock_sendall(sock, await self.reply_to(chain_of_script, body))
+            elif kind == wire.GENERATE:
+                await self.generate(chain_of_script.predictor.completions, loop, body, incoming)
+            elif kind != wire.CANCEL:  # one that came too late means nothing
+                await loop.sock_sendall(sock, self.other(kind, body))
+
+    async def receive(self, loop):
+        head = await receive_exactly(loop, self.socket, 5)
+        if head is None:
+            return None
+        length, kind = struct.unpack("<IB", head)
+        body = await receive_exactly(loop, self.socket, length - 1)
+        return None if body is None else (kind, body)
+
+    async def generate(self, generator, loop, body, incoming):
+        """Sends the parts of an answer until they end, or until something comes in: the order to stop."""
+        try:
+            if generator is None:
+                raise script.values.BadValue("the script does not generate", 501)
+            operation, headers, request = wire.generation(body)
+            parts = generator.parts(completions.OPERATIONS[operation], headers, request)
+            try:
+                while True:
+                    step = asyncio.ensure_future(parts.__anext__())
+                    await asyncio.wait({step, incoming}, return_when=asyncio.FIRST_COMPLETED)
+                    if incoming.done():
+                        step.cancel()
+                        await asyncio.wait({step})
+                        if not step.cancelled():
+                            step.exception()
+                        break
+                    whole, part = step.result()
+                    await loop.sock_sendall(
+                        self.socket, wire.frame(wire.PART, struct.pack("<B", int(whole)), part)
+                    )
+            finally:
+                await parts.aclose()
+            reply = wire.frame(wire.END)
+        except StopAsyncIteration:
+            reply = wire.frame(wire.END)
+        except (Exception, SystemExit) as e:
+            reply = wire.error(*self.failure(e))
+        await loop.sock_sendall(self.socket, reply)
 
 
 async def receive_exactly(loop, sock, size):
@@ -240,7 +278,13 @@ def facts(chain_of_script):
         "numpy": getattr(numpy, "__version__", ""),
         "class": type(part.owner).__name__,
         "async": "true" if chain_of_script.is_async else "false",
+        "generates": ",".join(operations_of(chain_of_script)),
     }
+
+
+def operations_of(chain_of_script):
+    part = chain_of_script.predictor
+    return part.completions.operations if part is not None and part.completions is not None else ()
 
 
 def packed_texts(found):
@@ -268,6 +312,8 @@ def main(path):
     try:
         limit_memory(int(options["memory-limit"]))
         chain_of_script = load(options)
+        if operations_of(chain_of_script):
+            loop.run_until_complete(chain_of_script.predictor.completions.prepare())
     except BaseException as e:
         report(e)
         text = reason_of(e).encode("utf-8", "replace")

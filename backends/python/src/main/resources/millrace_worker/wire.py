@@ -2,8 +2,8 @@
 
 import struct
 
-CONFIGURE, CALL, PING, MEMORY = 1, 2, 3, 4
-READY, FAILED, RESULT, ERROR, PONG, REGION = 65, 66, 67, 68, 69, 70
+CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL = 1, 2, 3, 4, 5, 6
+READY, FAILED, RESULT, ERROR, PONG, REGION, PART, END = 65, 66, 67, 68, 69, 70, 71, 72
 
 # Values of the byte in which the server says what to call.
 VERBS = ("predict", "classify", "regress", "preprocess", "postprocess")
@@ -176,3 +176,11 @@ def heads(tensors):
 def error(status, message, flags=0):
     text = message.encode("utf-8", "replace")
     return frame(ERROR, struct.pack("<BHI", flags, status, len(text)), text)
+
+
+def generation(body):
+    """What a frame asks to generate: the number of the operation, the headers, the request's JSON."""
+    reader = Reader(body)
+    operation = reader.take("<B")
+    headers = reader.texts()
+    return operation, headers, memoryview(body)[reader.at :]

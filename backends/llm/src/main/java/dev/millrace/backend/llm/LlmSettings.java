@@ -21,8 +21,10 @@ import java.util.Set;
  * The section {@code llm} of a model.yaml; {@code docs/llm.md} is its user's page.
  *
  * @param upstreams as they are listed; empty if none are
+ * @param launch how an engine of the server's own is started
  */
-record LlmSettings(UpstreamPolicy policy, List<Upstream> upstreams) {
+record LlmSettings(
+    UpstreamPolicy policy, List<Upstream> upstreams, Optional<LaunchSettings> launch) {
   /**
    * Reads the section and refuses what it does not know.
    *
@@ -33,8 +35,15 @@ record LlmSettings(UpstreamPolicy policy, List<Upstream> upstreams) {
     Optional<String> model = settings.string("model");
     List<Upstream> upstreams = upstreams(settings, model);
     UpstreamPolicy policy = policy(settings);
+    Optional<LaunchSettings> launch =
+        settings.value("launch").isPresent()
+            ? Optional.of(LaunchSettings.read(settings.section("launch")))
+            : Optional.empty();
     settings.rejectUnknown();
-    return new LlmSettings(policy, upstreams);
+    if (launch.isPresent() && !upstreams.isEmpty()) {
+      throw settings.bad("upstreams", upstreams, "either upstreams or launch, and not both");
+    }
+    return new LlmSettings(policy, upstreams, launch);
   }
 
   private static List<Upstream> upstreams(Settings settings, Optional<String> model) {

@@ -2,9 +2,12 @@ package dev.millrace.backend.python;
 
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
+import dev.millrace.api.spi.TextGenerator;
 import java.io.IOException;
 import java.net.ProtocolException;
+import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +68,45 @@ final class Connection implements AutoCloseable {
     } finally {
       startedNanos = 0;
     }
+  }
+
+  /** Asks the script to generate; {@link #nextPart} is to be called until there is none. */
+  void generate(int operation, Map<String, String> headers, ByteBuffer body) throws IOException {
+    begin();
+    writer.begin(Frame.GENERATE).int8(operation).texts(headers).bytes(body).send(channel);
+  }
+
+  /**
+   * Waits for the next part of what is generated; the time that this takes is the call's.
+   *
+   * @return null after the last
+   * @throws ScriptError if the script failed; nothing more comes then
+   */
+  TextGenerator.@Nullable Part nextPart() throws IOException, ScriptError {
+    begin();
+    try {
+      byte kind = reader.receiveOneOfMany(channel);
+      if (kind == Frame.PART) {
+        boolean whole = reader.int8() != 0;
+        return new TextGenerator.Part(whole, reader.rest());
+      }
+      if (kind == Frame.END) {
+        return null;
+      }
+      if (kind == Frame.ERROR) {
+        reader.int8();
+        int status = reader.int16();
+        throw new ScriptError(status, reader.text());
+      }
+      throw unexpected(kind);
+    } finally {
+      startedNanos = 0;
+    }
+  }
+
+  /** Has a generation end soon; by any thread, but only while one is under way. */
+  void cancelGeneration() throws IOException {
+    new FrameWriter(Frame.HEAD_BYTES).begin(Frame.CANCEL).send(channel);
   }
 
   /** Whether the worker answers. */

@@ -6,12 +6,16 @@ final class Frame {
   static final byte CALL = 2;
   static final byte PING = 3;
   static final byte MEMORY = 4;
+  static final byte GENERATE = 5;
+  static final byte CANCEL = 6;
   static final byte READY = 65;
   static final byte FAILED = 66;
   static final byte RESULT = 67;
   static final byte ERROR = 68;
   static final byte PONG = 69;
   static final byte REGION = 70;
+  static final byte PART = 71;
+  static final byte END = 72;
 
   /** Of calls and results: contents are in shared memory. */
   static final int IN_MEMORY = 1;

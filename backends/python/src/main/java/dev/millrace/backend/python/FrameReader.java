@@ -19,50 +19,72 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Receives one frame after the other, of which the other end sends none unasked, and takes it
- * apart. What does not add up is a {@link ProtocolException}. Used by one thread at a time.
+ * Receives one frame after the other and takes it apart. What does not add up is a {@link
+ * ProtocolException}. Used by one thread at a time.
  */
 final class FrameReader {
   private static final int USUAL_BYTES = 128 << 10;
 
   private ByteBuffer buffer = allocate(USUAL_BYTES);
 
+  /** Where the last frame ends. */
+  private int end;
+
+  /** Up to where the buffer was filled with it. */
+  private int received;
+
   private static ByteBuffer allocate(int size) {
     return ByteBuffer.allocateDirect(size).order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /**
-   * Waits for a frame.
+   * Waits for a frame that is the only one that comes.
    *
    * @return its kind; its body is what the other methods read
    * @throws EOFException if the other end is gone
    */
   byte receive(ReadableByteChannel channel) throws IOException {
-    if (buffer.capacity() > USUAL_BYTES) {
-      buffer = allocate(USUAL_BYTES);
+    byte kind = receiveOneOfMany(channel);
+    if (received > end) {
+      throw new ProtocolException("more than one answer");
     }
-    buffer.clear();
+    return kind;
+  }
+
+  /** As {@link #receive}, where others may follow at once. */
+  byte receiveOneOfMany(ReadableByteChannel channel) throws IOException {
+    keepRest();
     readTo(channel, Frame.HEAD_BYTES);
     int length = buffer.getInt(0);
     if (length < 1 || length > Integer.MAX_VALUE - 16) {
       throw new ProtocolException("a frame of %d bytes".formatted(length));
     }
-    int end = Integer.BYTES + length;
+    end = Integer.BYTES + length;
     if (end > buffer.capacity()) {
       ByteBuffer larger = allocate(end);
       buffer = larger.put(buffer.flip());
     }
     readTo(channel, end);
-    if (buffer.position() > end) {
-      throw new ProtocolException("more than one answer");
-    }
+    received = buffer.position();
     byte kind = buffer.get(Integer.BYTES);
-    buffer.flip().position(Frame.HEAD_BYTES);
+    buffer.limit(end).position(Frame.HEAD_BYTES);
     return kind;
   }
 
-  private void readTo(ReadableByteChannel channel, int end) throws IOException {
-    while (buffer.position() < end) {
+  /** What came along with the last frame is the start of the next. */
+  private void keepRest() {
+    ByteBuffer rest = buffer.limit(received).position(end);
+    if (buffer.capacity() > USUAL_BYTES && rest.remaining() <= USUAL_BYTES) {
+      buffer = allocate(USUAL_BYTES).put(rest);
+    } else {
+      buffer = rest.compact();
+    }
+    end = 0;
+    received = 0;
+  }
+
+  private void readTo(ReadableByteChannel channel, int wanted) throws IOException {
+    while (buffer.position() < wanted) {
       if (channel.read(buffer) < 0) {
         throw new EOFException("the connection is closed");
       }
@@ -107,6 +129,13 @@ final class FrameReader {
     byte[] bytes = new byte[length];
     buffer.get(bytes);
     return new String(bytes, UTF_8);
+  }
+
+  /** All that is left of the frame, as a copy. */
+  ByteBuffer rest() {
+    byte[] bytes = new byte[buffer.remaining()];
+    buffer.get(bytes);
+    return ByteBuffer.wrap(bytes).asReadOnlyBuffer();
   }
 
   Map<String, String> texts() throws ProtocolException {

@@ -15,7 +15,15 @@ import java.util.Map;
 final class FrameWriter {
   private static final int USUAL_BYTES = 128 << 10;
 
-  private ByteBuffer buffer = allocate(USUAL_BYTES);
+  private ByteBuffer buffer;
+
+  FrameWriter() {
+    this(USUAL_BYTES);
+  }
+
+  FrameWriter(int size) {
+    this.buffer = allocate(size);
+  }
 
   private static ByteBuffer allocate(int size) {
     return ByteBuffer.allocateDirect(size).order(ByteOrder.LITTLE_ENDIAN);
@@ -102,6 +110,11 @@ final class FrameWriter {
       ByteBuffer data = tensors.tensor(i).data();
       room(data.remaining()).put(data);
     }
+    return this;
+  }
+
+  FrameWriter bytes(ByteBuffer bytes) {
+    room(bytes.remaining()).put(bytes.duplicate());
     return this;
   }
 

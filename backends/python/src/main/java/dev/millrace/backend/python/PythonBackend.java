@@ -27,6 +27,10 @@ import java.util.Optional;
  * metadata list none: rows of V1 reach it as they are, tensors of V2 as rows. Requests are merged
  * if the configuration gives a {@code max-batch-size}; then the script gets the rows of several
  * requests as one list, and has to give a result for each.
+ *
+ * <p>A script whose class has a {@code vllm_engine} or a method {@code create_completion} is a
+ * language model, a {@link dev.millrace.api.spi.TextGenerator}: one process answers all its
+ * requests.
  */
 public final class PythonBackend implements Backend {
   private final ScriptFiles files;
@@ -87,8 +91,15 @@ public final class PythonBackend implements Backend {
     }
     Scripts scripts = scripts(source, settings);
     WorkerPool pool =
-        WorkerPool.start(scripts.spec(source.instances(), source.threads(), List.of()));
-    return new PythonModel(pool, metadata(source, settings, scripts, pool.facts()));
+        WorkerPool.start(
+            scripts.generates()
+                ? scripts.generatorSpec(source.threads())
+                : scripts.spec(source.instances(), source.threads(), List.of()));
+    ModelMetadata metadata = metadata(source, settings, scripts, pool.facts());
+    String operations = pool.facts().getOrDefault("generates", "");
+    return operations.isEmpty()
+        ? new PythonModel(pool, metadata)
+        : new PythonGenerator(pool, metadata, operations);
   }
 
   private Scripts scripts(ModelSource source, PythonSettings settings) {

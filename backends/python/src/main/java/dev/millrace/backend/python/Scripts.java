@@ -4,6 +4,7 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.TensorSpec;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -29,6 +30,12 @@ record Scripts(
     @Nullable Path transformer,
     PythonSettings settings,
     ScriptFiles files) {
+
+  /** Calls that a language model answers at the same time, unless it is more. */
+  private static final int GENERATIONS = 64;
+
+  private static final List<String> GENERATOR_WORDS =
+      List.of("vllm_engine", "create_completion", "create_chat_completion");
 
   /** The file that a setting names: an absolute path, or one below {@code directory}. */
   static Path named(Path directory, String name, String key) {
@@ -80,6 +87,37 @@ record Scripts(
         connections,
         settings.startTimeout(),
         settings.callTimeout());
+  }
+
+  /** The same for a script that is a language model: one process, however many calls. */
+  WorkerSpec generatorSpec(int threads) {
+    int calls = Math.max(GENERATIONS, settings.concurrency());
+    WorkerSpec spec = spec(1, threads, List.of());
+    Map<String, String> options = new LinkedHashMap<>(spec.options());
+    options.put("connections", Integer.toString(calls));
+    return new WorkerSpec(
+        spec.name(),
+        spec.interpreter(),
+        spec.directory(),
+        spec.environment(),
+        options,
+        1,
+        calls,
+        spec.startTimeout(),
+        spec.callTimeout());
+  }
+
+  /** Whether the predictor is a language model, going by what its source mentions. */
+  boolean generates() {
+    if (predictor == null || !ScriptFiles.isScript(predictor)) {
+      return false;
+    }
+    try {
+      String source = Files.readString(predictor);
+      return GENERATOR_WORDS.stream().anyMatch(source::contains);
+    } catch (IOException e) {
+      return false; // whoever runs it says what is wrong
+    }
   }
 
   private Path main() {

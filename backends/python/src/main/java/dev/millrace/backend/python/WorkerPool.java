@@ -149,7 +149,8 @@ final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private InferenceException lost(Connection connection, IOException failure) {
+  /** The failure of a call whose connection failed; ends the worker. */
+  InferenceException lost(Connection connection, IOException failure) {
     Worker worker = connection.worker();
     if (connection.isOverdue()) {
       return new InferenceException(
@@ -177,7 +178,8 @@ final class WorkerPool implements AutoCloseable {
     return time.toMillis() % 1000 == 0 ? time.toSeconds() + " s" : time.toMillis() + " ms";
   }
 
-  private Connection acquire() {
+  /** A connection for a call, to be given back by {@link #release}; waits until one is free. */
+  Connection acquire() {
     long left = spec.callTimeout().toNanos();
     lock.lock();
     try {
