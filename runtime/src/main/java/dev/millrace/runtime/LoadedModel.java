@@ -6,6 +6,8 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.spi.Servable;
+import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import java.util.List;
 import java.util.Map;
@@ -114,7 +116,8 @@ final class LoadedModel {
 
   /** What the backend loaded. */
   Servable servable() {
-    return servable instanceof NoTensors other ? other.servable() : servable;
+    TensorModel model = parts.getFirst().model();
+    return model instanceof NoTensors other ? other.servable() : model;
   }
 
   Batcher batcher() {
