@@ -82,9 +82,7 @@ final class DeviceSelection {
       };
     }
     int count = group.count().get();
-    return group.each()
-        ? count
-        : count / devices.size() + (i < count % devices.size() ? 1 : 0);
+    return group.each() ? count : count / devices.size() + (i < count % devices.size() ? 1 : 0);
   }
 
   private int threads(Device device, int count, ModelOptions options) {

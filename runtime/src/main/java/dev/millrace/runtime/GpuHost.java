@@ -39,8 +39,7 @@ record GpuHost(
    *
    * @param driver asked only if there is a GPU
    */
-  static GpuHost of(
-      Path devices, Supplier<NvidiaDriver> driver, Map<String, String> environment) {
+  static GpuHost of(Path devices, Supplier<NvidiaDriver> driver, Map<String, String> environment) {
     boolean hasGpu = hasGpu(devices);
     return new GpuHost(
         hasGpu,
