@@ -7,7 +7,6 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.Servable;
-import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import java.util.List;
 import java.util.Map;
@@ -116,7 +115,7 @@ final class LoadedModel {
 
   /** What the backend loaded. */
   Servable servable() {
-    TensorModel model = parts.getFirst().model();
+    Servable model = parts.getFirst().servable();
     return model instanceof NoTensors other ? other.servable() : model;
   }
 

@@ -14,6 +14,7 @@ import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.Placement;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /** The instance groups of a model on several devices, as Triton's clients see them. */
@@ -32,7 +33,8 @@ class InstanceGroupsTest {
                 new Placement(new Device(Device.Kind.GPU, 3), 1, 1),
                 new Placement(Device.CPU, 4, 2)),
             ModelOptions.none(),
-            Map.of());
+            Map.of(),
+            Optional.empty());
     assertThat(model.devices()).isEqualTo("gpu:0, gpu:3, cpu");
     assertThat(model.instances()).isEqualTo(7);
     assertThat(ConfigurationMessages.of(model).getInstanceGroupList())
