@@ -7,7 +7,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,id=millrace-maven,target=/root/.m2 \
     ./mvnw -q -B -pl distribution -am -Dmaven.test.skip=true package
-ARG BACKENDS="onnx python pytorch tensorflow"
+ARG BACKENDS="llm onnx python pytorch tensorflow"
 # Only the backends asked for and this machine's natives, and readable by whatever user the container gets.
 RUN cd distribution/target/millrace && \
     for backend in $BACKENDS; do [ -d "backends/$backend" ] || { echo "no backend $backend" >&2; exit 1; }; done && \

@@ -125,10 +125,10 @@ public final class GenerationMeters implements AutoCloseable {
     /** The tokens of a request and its answer; negative if unknown. */
     public void tokens(long inputTokens, long outputTokens) {
       if (inputTokens >= 0) {
-        input.record(inputTokens);
+        input.record((double) inputTokens);
       }
       if (outputTokens >= 0) {
-        output.record(outputTokens);
+        output.record((double) outputTokens);
       }
     }
   }

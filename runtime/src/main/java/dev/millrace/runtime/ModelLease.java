@@ -1,17 +1,17 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
-import dev.millrace.api.InferenceException;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.spi.InferenceLogger.Side;
-import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import dev.millrace.api.spi.Servable;
 import dev.millrace.batcher.policy.LearnedState;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The right to use a loaded version: it is not freed before the lease is closed, even if it is
@@ -59,8 +59,8 @@ public final class ModelLease implements AutoCloseable {
   /**
    * Takes note of what goes in, which is only made if somebody wants it.
    *
-   * @throws InferenceException RESOURCE_EXHAUSTED if requests are to be refused
-   *     rather than served without being logged
+   * @throws InferenceException RESOURCE_EXHAUSTED if requests are to be refused rather than served
+   *     without being logged
    */
   public void logInputs(String id, Parameters parameters, Supplier<TensorMap> inputs) {
     model.pipeline().admitToLog();

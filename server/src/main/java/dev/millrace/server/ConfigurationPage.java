@@ -96,6 +96,12 @@ final class ConfigurationPage {
               "none",
               "Names for the classes that an output scores, for clients that ask for classes: a text"
                   + " file beside this one or in the version's directory, with one name a line."),
+          List.of(
+              "llm",
+              "section",
+              "none",
+              "Where the engines of a language model are, and how they are treated: see"
+                  + " [llm.md](llm.md)."),
           List.of("onnx", "section", "none", "What only the ONNX backend knows: see below."),
           List.of("python", "section", "none", "What only the Python backend knows: see below."),
           List.of("pytorch", "section", "none", "What only the PyTorch backend knows: see below."),

@@ -9,6 +9,7 @@ import dev.millrace.server.Setting.Group;
 import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -77,6 +78,9 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.DEFAULT_MODEL),
             configuration.find(ServerSettings.HEALTH_ROUTE),
             configuration.find(ServerSettings.PREDICT_ROUTE)),
+        new LlmConfig(
+            get(ServerSettings.OPENAI_PREFIX),
+            configuration.find(ServerSettings.API_KEYS_FILE).map(Path::of)),
         configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
         configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),

@@ -14,6 +14,7 @@ import dev.millrace.server.cloud.CloudRoutes;
 import dev.millrace.server.grpc.GrpcServer;
 import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
+import dev.millrace.server.llm.LlmRoutes;
 import dev.millrace.server.memory.SharedMemory;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
@@ -85,7 +86,8 @@ public final class MillraceServer implements AutoCloseable {
         config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();
     this.loops = EventLoops.start(config.ioThreads());
     try {
-      V1Routes v1 = new V1Routes(models);
+      LlmRoutes llm = new LlmRoutes(models, loops, config.llm());
+      V1Routes v1 = new V1Routes(models, llm::names);
       V2Routes v2 = new V2Routes(models, config.name(), Version.text(), memory);
       this.http =
           new HttpFrontEnd(
@@ -94,6 +96,7 @@ public final class MillraceServer implements AutoCloseable {
                   new ServerRoutes(meters),
                   v1,
                   v2,
+                  llm,
                   new TritonRoutes(models.models()),
                   new GenerateRoutes(models, v2),
                   new SettingsRoutes(models.models()),

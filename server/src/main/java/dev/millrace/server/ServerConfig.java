@@ -6,6 +6,7 @@ import dev.millrace.runtime.RuntimeConfig;
 import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,6 +22,7 @@ import java.util.Optional;
  * @param grpc limits and times of the gRPC front end
  * @param sharedMemory whether clients on the same machine may share system memory with the server
  * @param cloud what the cloud asks for that the server runs in
+ * @param llm how OpenAI's API is served
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
@@ -34,6 +36,7 @@ public record ServerConfig(
     GrpcConfig grpc,
     boolean sharedMemory,
     CloudConfig cloud,
+    LlmConfig llm,
     int ioThreads,
     Duration drainDelay,
     Duration gracePeriod,
@@ -45,6 +48,7 @@ public record ServerConfig(
     requireNonNull(http, "http is null");
     requireNonNull(grpc, "grpc is null");
     requireNonNull(cloud, "cloud is null");
+    requireNonNull(llm, "llm is null");
     if (ioThreads < 1) {
       throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
     }
@@ -66,6 +70,7 @@ public record ServerConfig(
         GrpcConfig.defaults(),
         ServerSettings.SYSTEM_SHARED_MEMORY.requiredFallback(),
         CloudConfig.none(),
+        LlmConfig.defaults(),
         runtime.processors(),
         Duration.ZERO,
         ServerSettings.GRACE_PERIOD.requiredFallback(),
@@ -92,6 +97,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -108,6 +114,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -124,6 +131,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -140,6 +148,7 @@ public record ServerConfig(
         other,
         sharedMemory,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -156,6 +165,7 @@ public record ServerConfig(
         grpc,
         on,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -171,6 +181,24 @@ public record ServerConfig(
         http,
         grpc,
         sharedMemory,
+        other,
+        llm,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger);
+  }
+
+  /** This configuration with OpenAI's API served in another way. */
+  public ServerConfig withLlm(LlmConfig other) {
+    return new ServerConfig(
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
         other,
         ioThreads,
         drainDelay,
@@ -188,6 +216,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        llm,
         ioThreads,
         drainDelay,
         gracePeriod,
@@ -197,6 +226,17 @@ public record ServerConfig(
   /** This configuration with other times to stop in. */
   public ServerConfig withStopTimes(Duration delay, Duration grace) {
     return new ServerConfig(
-        name, runtime, transport, http, grpc, sharedMemory, cloud, ioThreads, delay, grace, logger);
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
+        llm,
+        ioThreads,
+        delay,
+        grace,
+        logger);
   }
 }

@@ -10,6 +10,7 @@ import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.server.Setting.Group;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
+import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.log.LogLevel;
 import dev.millrace.server.transport.TransportConfig;
 import java.nio.file.Path;
@@ -278,6 +279,22 @@ final class ServerSettings {
           ValueType.bool(),
           GRPC.reflection(),
           "Whether gRPC clients may ask for the services and their messages, as grpcurl does.");
+  static final Setting<String> OPENAI_PREFIX =
+      fixed(
+          "openai-prefix",
+          Group.NETWORK,
+          ValueType.path(),
+          LlmConfig.defaults().prefix(),
+          "Path behind which OpenAI's API is served too, beside the root; `/` for none. `/openai` gives"
+              + " `/openai/v1/chat/completions`.");
+  static final Setting<String> API_KEYS_FILE =
+      open(
+          "api-keys-file",
+          Group.NETWORK,
+          ValueType.text("file"),
+          "none, and nobody is asked for a key",
+          "File with the keys that clients of OpenAI's API must have: one on each line, perhaps"
+              + " after a name and a blank. It is read again when it changes.");
   static final Setting<Boolean> SYSTEM_SHARED_MEMORY =
       fixed(
           "system-shared-memory",

@@ -16,10 +16,13 @@ import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -134,6 +137,65 @@ class TextToEmbeddingTest {
                     .build());
     assertThat(response.getOutputs(0).getShapeList()).containsExactly((long) texts.size(), 384L);
     return rows(response.getOutputs(0).getContents().getFp32ContentsList().toString());
+  }
+
+  private static RestClient.Answer byOpenAi(String body) throws IOException {
+    return RestClient.post(server.port(), "/v1/embeddings", body);
+  }
+
+  @Test
+  void openAisEmbeddings_areThoseOfV2_alsoInBase64() throws IOException {
+    List<String> texts = List.of("A mill wheel turns in the stream.", "Coffee, please.");
+    List<double[]> expected = byV2(texts);
+
+    RestClient.Answer numbers =
+        byOpenAi("{\"model\":\"%s\",\"input\":[%s]}".formatted(model(), quoted(texts)));
+    RestClient.Answer base64 =
+        byOpenAi(
+            "{\"input\":\"%s\",\"encoding_format\":\"base64\",\"dimensions\":384}"
+                .formatted(texts.get(1)));
+
+    assertThat(numbers.status()).as(numbers.body()).isEqualTo(200);
+    assertThat(numbers.body())
+        .startsWith("{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,")
+        .contains("\"usage\":{\"prompt_tokens\":");
+    String body = numbers.body();
+    int second = body.indexOf("\"index\":1");
+    double[] vector =
+        rows(body.substring(body.indexOf('[', second), body.indexOf(']', second))).getFirst();
+    assertThat(cosine(vector, expected.get(1))).isGreaterThan(0.98);
+    assertThat(base64.status()).as(base64.body()).isEqualTo(200);
+    int start = base64.body().indexOf("\"embedding\":\"") + 13;
+    ByteBuffer bytes =
+        ByteBuffer.wrap(
+                Base64.getDecoder()
+                    .decode(base64.body().substring(start, base64.body().indexOf('"', start))))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    double[] decoded = new double[WIDTH];
+    for (int i = 0; i < WIDTH; i++) {
+      decoded[i] = bytes.getFloat(4 * i);
+    }
+    assertThat(bytes.capacity()).isEqualTo(4 * WIDTH);
+    assertThat(cosine(decoded, expected.get(1))).isGreaterThan(0.98);
+  }
+
+  @Test
+  void openAisEmbeddings_ofWhatDoesNotDo_areRefused() throws IOException {
+    for (String body :
+        List.of(
+            "{}",
+            "{\"input\":[]}",
+            "{\"input\":[[1,2]]}",
+            "{\"input\":\"a\",\"encoding_format\":\"hex\"}",
+            "{\"input\":\"a\",\"dimensions\":7}")) {
+      RestClient.Answer answer = byOpenAi(body);
+      assertThat(answer.status()).as(answer.body()).isEqualTo(400);
+      assertThat(answer.body()).startsWith("{\"error\":{\"message\":\"'");
+    }
+    RestClient.Answer chat =
+        RestClient.post(server.port(), "/v1/chat/completions", "{\"messages\":[]}");
+    assertThat(chat.status()).isEqualTo(400);
+    assertThat(chat.body()).contains("does not answer /v1/chat/completions");
   }
 
   private static double cosine(double[] a, double[] b) {

@@ -32,7 +32,15 @@ final class ApiKeys {
   private static final long INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final String BEARER = "Bearer ";
 
-  private record Key(String name, byte[] hash) {}
+  private static final class Key {
+    private final String name;
+    private final byte[] hash;
+
+    Key(String name, byte[] hash) {
+      this.name = name;
+      this.hash = hash;
+    }
+  }
 
   /** What was read, and when the file was changed then. */
   private record Content(List<Key> keys, FileTime time, long size) {}
@@ -76,8 +84,8 @@ final class ApiKeys {
     byte[] hash = hash(key);
     String owner = null;
     for (Key each : current.keys()) { // all of them, so that time tells nothing
-      if (MessageDigest.isEqual(each.hash(), hash)) {
-        owner = each.name();
+      if (MessageDigest.isEqual(each.hash, hash)) {
+        owner = each.name;
       }
     }
     return owner;

@@ -67,7 +67,8 @@ final class Balancer {
    * The replica for a request. If none is fit, one of the others: to try is better than to refuse.
    *
    * @param tried not to be chosen
-   * @param affinity what requests that belong together share; null for one that belongs to no others
+   * @param affinity what requests that belong together share; null for one that belongs to no
+   *     others
    * @return null if all were tried
    */
   @Nullable Replica choose(Collection<Replica> tried, @Nullable Long affinity, long now) {

@@ -8,8 +8,8 @@ package dev.millrace.server.llm;
  */
 record EngineLoad(double waiting, double cacheUse) {
   /**
-   * Reads the metrics of vLLM, by their old names and the new ones, in Prometheus' text format; what
-   * is not there is 0.
+   * Reads the metrics of vLLM, by their old names and the new ones, in Prometheus' text format;
+   * what is not there is 0.
    */
   static EngineLoad parse(String text) {
     double waiting = 0;
@@ -17,7 +17,8 @@ record EngineLoad(double waiting, double cacheUse) {
     for (String line : text.lines().toList()) {
       if (isOf(line, "vllm:num_requests_waiting")) {
         waiting += value(line);
-      } else if (isOf(line, "vllm:kv_cache_usage_perc") || isOf(line, "vllm:gpu_cache_usage_perc")) {
+      } else if (isOf(line, "vllm:kv_cache_usage_perc")
+          || isOf(line, "vllm:gpu_cache_usage_perc")) {
         cacheUse = Math.max(cacheUse, value(line));
       }
     }

@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Tells the inference loggers of requests to language models: one record with the request's body,
- * and one with the answer, which for a stream is put together: its text, why it ended and its usage.
- * Thread-safe.
+ * and one with the answer, which for a stream is put together: its text, why it ended and its
+ * usage. Thread-safe.
  */
 final class GenerationLog {
   /** Most characters of a stream's text, and bytes of an answer, that are logged. */
@@ -66,18 +66,17 @@ final class GenerationLog {
     if (!lease.isLogged()) {
       return;
     }
-    boolean isStream = seen != null && seen.events() > 0;
+    byte[] text = seen != null && seen.events() > 0 ? summary(seen) : null;
     if (status >= 400) {
       lease.logPredictions(
           request.id(),
           parameters(request),
-          () -> isStream ? tensor("response", summary(seen)) : TensorMap.empty(),
+          () -> text == null ? TensorMap.empty() : tensor("response", text),
           new InferenceException(
               status == 499 ? ErrorCode.CANCELLED : ErrorCode.UNAVAILABLE,
               "ended with status " + status));
-    } else if (isStream) {
-      lease.logPredictions(
-          request.id(), parameters(request), () -> tensor("response", summary(seen)), null);
+    } else if (text != null) {
+      lease.logPredictions(request.id(), parameters(request), () -> tensor("response", text), null);
     }
   }
 
@@ -111,8 +110,7 @@ final class GenerationLog {
         .forEach((name, value) -> {
           String key = name.toLowerCase(Locale.ROOT);
           if (!key.equals("authorization")) {
-            parameters.merge(
-                InferenceRequest.HEADER_PREFIX + key, value, (a, b) -> a + ", " + b);
+            parameters.merge(InferenceRequest.HEADER_PREFIX + key, value, (a, b) -> a + ", " + b);
           }
         });
     return Parameters.copyOf(parameters);

@@ -9,13 +9,13 @@ import java.util.Optional;
  * How OpenAI's API is served.
  *
  * @param prefix the path before which the API's own paths are served too, as KServe's clients
- *     expect; empty for none
+ *     expect; empty or {@code /} for none
  * @param keysFile the file with the keys that clients must have, read again when it changes; empty
  *     to ask for none
  */
 public record LlmConfig(String prefix, Optional<Path> keysFile) {
   public LlmConfig {
-    requireNonNull(prefix, "prefix is null");
+    prefix = requireNonNull(prefix, "prefix is null").replaceFirst("/+$", "");
     requireNonNull(keysFile, "keysFile is null");
   }
 

@@ -152,11 +152,13 @@ final class LlmModels {
   }
 
   /** What is known of a leased model. */
+  @SuppressWarnings("ReferenceEquality") // the one that was loaded last, however alike
   ServedModel served(ModelId id, UpstreamModel model) {
     ServedModel known = served.get(id.name());
     return known != null && known.model() == model ? known : replaced(id, model);
   }
 
+  @SuppressWarnings("ReferenceEquality") // as above
   private ServedModel replaced(ModelId id, UpstreamModel model) {
     boolean[] isNew = {false};
     ServedModel current =
@@ -179,6 +181,7 @@ final class LlmModels {
   }
 
   /** Whether a model is what serves under its name; forgets it if it is not. */
+  @SuppressWarnings("ReferenceEquality") // as above
   boolean isCurrent(ServedModel model) {
     try (ModelLease lease = registry.lease(ModelId.latest(model.id().name()))) {
       if (lease.servable() == model.model()) {

@@ -30,8 +30,7 @@ record LlmRequest(
 
   /** The same for another model; the caller's, beside this one. */
   LlmRequest forFallback() {
-    return new LlmRequest(
-        exchange, operation, path, scan, body.retain(), key, id, isKserve, true);
+    return new LlmRequest(exchange, operation, path, scan, body.retain(), key, id, isKserve, true);
   }
 
   @Override

@@ -16,7 +16,7 @@ import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.util.concurrent.EventExecutor;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -40,7 +40,7 @@ public final class LlmRoutes implements Routes, RelayParts {
   private final LocalEmbeddings embeddings;
   private final LocalGeneration generation = new LocalGeneration();
   private final GenerationLog log = new GenerationLog();
-  private final Map<EventLoop, UpstreamPool> pools = new IdentityHashMap<>();
+  private final Map<EventLoop, UpstreamPool> pools = new HashMap<>();
   private final String idPrefix = "mr-" + Integer.toHexString(new Random().nextInt()) + "-";
   private final AtomicLong ids = new AtomicLong();
   private final long startSeconds = System.currentTimeMillis() / 1000;
@@ -60,9 +60,7 @@ public final class LlmRoutes implements Routes, RelayParts {
     }
     this.models =
         new LlmModels(
-            server.models(),
-            server.meters(),
-            model -> watch(model, (EventLoop) loops.group().next()));
+            server.models(), server.meters(), model -> watch(model, loops.group().next()));
     this.embeddings = new LocalEmbeddings(server);
   }
 
@@ -183,8 +181,7 @@ public final class LlmRoutes implements Routes, RelayParts {
     Target target;
     try {
       Target found = models.find(name);
-      target =
-          request.isFallback() ? new Target(found.lease(), Target.Naming.ALIAS) : found;
+      target = request.isFallback() ? new Target(found.lease(), Target.Naming.ALIAS) : found;
     } catch (InferenceException e) {
       request.close();
       OpenAiErrors.fail(exchange, e);

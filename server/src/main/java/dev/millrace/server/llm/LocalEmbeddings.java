@@ -50,7 +50,9 @@ final class LocalEmbeddings {
     Optional<TensorSpec> output = vectorOutput(metadata);
     if (request.operation() != Operation.EMBEDDINGS || input.isEmpty() || output.isEmpty()) {
       throw LlmRoutes.cannot(
-          name, request.operation(), "it takes tensors; call it by /v2/models/%s/infer".formatted(name));
+          name,
+          request.operation(),
+          "it takes tensors; call it by /v2/models/%s/infer".formatted(name));
     }
     Wish wish = Wish.read(request.body(), name);
     TensorSpec spec = output.get();

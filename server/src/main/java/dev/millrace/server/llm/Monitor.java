@@ -18,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Looks after the replicas of a model: asks each how it is, and how busy, again and again, until the
- * model is gone. On one event loop.
+ * Looks after the replicas of a model: asks each how it is, and how busy, again and again, until
+ * the model is gone. On one event loop.
  */
 final class Monitor {
   private static final Logger LOG = LoggerFactory.getLogger(Monitor.class);
@@ -60,11 +60,13 @@ final class Monitor {
     for (Replica replica : replicas) {
       watch
           .healthPath()
-          .ifPresent(path -> new Probe(replica, path, (text, status) -> well(replica, status)).start());
+          .ifPresent(
+              path -> new Probe(replica, path, (text, status) -> well(replica, status)).start());
       if (replicas.size() > 1) { // else there is nothing to choose
         watch
             .metricsPath()
-            .ifPresent(path -> new Probe(replica, path, (text, status) -> busy(replica, text, status)).start());
+            .ifPresent(path ->
+                new Probe(replica, path, (text, status) -> busy(replica, text, status)).start());
       }
     }
     var _ = loop.schedule(this::look, watch.interval().toNanos(), TimeUnit.NANOSECONDS);

@@ -234,11 +234,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     ByteBuf body =
         request
             .scan()
-            .edited(
-                request.body(),
-                target.nameAt(chosen.upstream()),
-                asks,
-                request.body().alloc());
+            .edited(request.body(), target.nameAt(chosen.upstream()), asks, request.body().alloc());
     observer = new StreamObserver(asks, parts.log().mostText(target.lease()));
     ByteBuf head =
         RequestHead.write(
@@ -622,8 +618,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       timer.cancel(false);
     }
     timerAt = at;
-    timer =
-        exchange.eventLoop().schedule(this::look, Math.max(0, due), TimeUnit.NANOSECONDS);
+    timer = exchange.eventLoop().schedule(this::look, Math.max(0, due), TimeUnit.NANOSECONDS);
   }
 
   /** How long until the next limit; {@link Long#MAX_VALUE} for never. */

@@ -9,8 +9,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * One upstream of a model, as it is seen from here: how busy it is, and whether it is fit.
  * Thread-safe.
  *
- * <p>It is unfit while its health check fails, and for a while after several failures in a row; then
- * one request tries it, and decides whether it is back.
+ * <p>It is unfit while its health check fails, and for a while after several failures in a row;
+ * then one request tries it, and decides whether it is back.
  */
 final class Replica {
   private static final int MOST_DOUBLINGS = 4;

@@ -85,10 +85,11 @@ final class RequestHead {
 
   private static void forEach(
       HttpHeaders headers, Set<String> others, BiConsumer<String, String> action) {
-    String connection = headers.get(HttpHeaderNames.CONNECTION, "").toLowerCase(Locale.ROOT);
+    String listed = headers.get(HttpHeaderNames.CONNECTION, "");
+    String connection = "," + listed.replace(" ", "").toLowerCase(Locale.ROOT) + ",";
     for (Map.Entry<String, String> header : headers) {
       String name = header.getKey().toLowerCase(Locale.ROOT);
-      boolean isNamed = connection.length() > 5 && connection.contains(name);
+      boolean isNamed = connection.contains("," + name + ",");
       if (!isNamed && !OF_CONNECTION.contains(name) && !others.contains(name)) {
         action.accept(header.getKey(), header.getValue());
       }

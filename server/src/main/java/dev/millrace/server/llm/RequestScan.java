@@ -11,7 +11,6 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.CompositeByteBuf;
 import io.netty.buffer.Unpooled;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -24,8 +23,8 @@ import tools.jackson.core.JsonToken;
  * Everything else is only skipped: its bytes go on as they are.
  */
 final class RequestScan {
-  private static final byte[] STREAM_OPTIONS = "\"stream_options\":".getBytes(UTF_8);
-  private static final byte[] INCLUDE_USAGE = "\"include_usage\":true".getBytes(UTF_8);
+  private static final String STREAM_OPTIONS = "\"stream_options\":";
+  private static final String INCLUDE_USAGE = "\"include_usage\":true";
 
   private String model = "";
   private int modelStart = -1;
@@ -203,8 +202,8 @@ final class RequestScan {
     return hash;
   }
 
-  /** One change: the bytes from {@code start} to {@code end} become others. */
-  private record Edit(int start, int end, byte[] bytes) {}
+  /** One change: the bytes from {@code start} to {@code end} become {@code text}. */
+  private record Edit(int start, int end, String text) {}
 
   /**
    * The body as the upstream gets it: itself, or with another model or a wish for usage in it.
@@ -220,18 +219,18 @@ final class RequestScan {
       if (modelStart >= 0) {
         edits.add(new Edit(modelStart, modelEnd, quoted(name)));
       } else if (bodyStart > 0) {
-        edits.add(insert(bodyStart, join("\"model\":".getBytes(UTF_8), quoted(name)), bodyIsEmpty));
+        edits.add(insert(bodyStart, "\"model\":" + quoted(name), bodyIsEmpty));
       }
     }
     if (usage && bodyStart > 0) {
       if (includeUsageStart >= 0) {
-        edits.add(new Edit(includeUsageStart, includeUsageEnd, "true".getBytes(UTF_8)));
+        edits.add(new Edit(includeUsageStart, includeUsageEnd, "true"));
       } else if (optionsStart >= 0) {
         edits.add(insert(optionsStart, INCLUDE_USAGE, optionsAreEmpty));
       } else if (noOptionsStart >= 0) {
-        edits.add(new Edit(noOptionsStart, noOptionsEnd, braced(INCLUDE_USAGE)));
+        edits.add(new Edit(noOptionsStart, noOptionsEnd, "{" + INCLUDE_USAGE + "}"));
       } else {
-        edits.add(insert(bodyStart, join(STREAM_OPTIONS, braced(INCLUDE_USAGE)), false));
+        edits.add(insert(bodyStart, STREAM_OPTIONS + "{" + INCLUDE_USAGE + "}", false));
       }
     }
     if (edits.isEmpty()) {
@@ -243,7 +242,7 @@ final class RequestScan {
     int at = 0;
     for (Edit edit : edits) {
       add(edited, body.retainedSlice(base + at, edit.start() - at));
-      add(edited, Unpooled.wrappedBuffer(edit.bytes()));
+      add(edited, Unpooled.wrappedBuffer(edit.text().getBytes(UTF_8)));
       at = edit.end();
     }
     add(edited, body.retainedSlice(base + at, body.readableBytes() - at));
@@ -254,23 +253,13 @@ final class RequestScan {
     to.addComponent(true, part);
   }
 
-  private static Edit insert(int at, byte[] member, boolean isOnly) {
-    return new Edit(at, at, isOnly ? member : join(member, new byte[] {','}));
+  private static Edit insert(int at, String member, boolean isOnly) {
+    return new Edit(at, at, isOnly ? member : member + ",");
   }
 
-  private static byte[] join(byte[] a, byte[] b) {
-    byte[] both = Arrays.copyOf(a, a.length + b.length);
-    System.arraycopy(b, 0, both, a.length, b.length);
-    return both;
-  }
-
-  private static byte[] braced(byte[] member) {
-    return join(join(new byte[] {'{'}, member), new byte[] {'}'});
-  }
-
-  private static byte[] quoted(String text) {
+  private static String quoted(String text) {
     ByteBuf out = Unpooled.buffer(text.length() + 2);
     JsonWriter.to(out).string(text).finish();
-    return ByteBufUtil.getBytes(out);
+    return out.toString(UTF_8);
   }
 }

@@ -54,6 +54,7 @@ final class ServedModel implements AutoCloseable {
   }
 
   /** Who answers now, and who of them is asked next. */
+  @SuppressWarnings("ReferenceEquality") // the same list as long as nothing changes
   Balancer balancer() {
     if (upstreams != model.upstreams()) {
       refresh();
@@ -62,6 +63,7 @@ final class ServedModel implements AutoCloseable {
   }
 
   /** Replicas that are still there stay what they are. */
+  @SuppressWarnings("ReferenceEquality") // as above
   private synchronized void refresh() {
     List<Upstream> now = model.upstreams();
     if (upstreams == now) {

@@ -101,7 +101,9 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     channel().config().setAutoRead(reading);
   }
 
-  /** Reads the rest of an answer that nobody needs, to keep the connection, for a second at most. */
+  /**
+   * Reads the rest of an answer that nobody needs, to keep the connection, for a second at most.
+   */
   void drain() {
     receiver = Drain.REST;
     setReading(true);
@@ -178,6 +180,7 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  @SuppressWarnings("ReferenceEquality") // whether it is still the same one's
   private void content(HttpContent content) {
     Receiver current = receiver;
     if (current == null) { // given up by what it did with the head

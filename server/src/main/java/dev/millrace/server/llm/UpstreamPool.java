@@ -182,8 +182,7 @@ final class UpstreamPool {
             .channel(Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class)
             .option(ChannelOption.TCP_NODELAY, true)
             .option(ChannelOption.SO_KEEPALIVE, true)
-            .option(
-                ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) Math.min(millis, Integer.MAX_VALUE))
+            .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) Math.min(millis, Integer.MAX_VALUE))
             .handler(
                 new ChannelInitializer<SocketChannel>() {
                   @Override
@@ -225,8 +224,7 @@ final class UpstreamPool {
     if (tls == null) {
       tls = SslContextBuilder.forClient().endpointIdentificationAlgorithm("HTTPS").build();
     }
-    return tls.newHandler(
-        ByteBufAllocator.DEFAULT, upstream.address().getHost(), upstream.port());
+    return tls.newHandler(ByteBufAllocator.DEFAULT, upstream.address().getHost(), upstream.port());
   }
 
   /** Closes what is idle. */

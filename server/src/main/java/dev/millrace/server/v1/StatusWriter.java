@@ -22,14 +22,14 @@ final class StatusWriter {
   }
 
   /** All models: for KServe under {@code models}, for OpenAI's clients under {@code data}. */
-  void models(List<String> names, ByteBuf out) {
+  void models(List<String> names, List<String> openAiNames, ByteBuf out) {
     JsonWriter json = JsonWriter.to(out).beginObject();
     json.name("models").beginArray();
     names.forEach(json::string);
     json.endArray();
     json.name("object").string("list");
     json.name("data").beginArray();
-    for (String name : names) {
+    for (String name : openAiNames) {
       json.beginObject();
       openAi(json, name);
       json.endObject();

@@ -18,6 +18,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /**
  * The paths under {@code /v1/models}, which are KServe's and TF Serving's at the same time.
@@ -38,12 +39,27 @@ public final class V1Routes implements Routes {
 
   private final ModelServer server;
   private final ServedModels models;
+  private final Supplier<List<String>> openAiNames;
   private final StatusWriter writer = new StatusWriter(System.currentTimeMillis() / 1000);
 
   /** Routes to the models of {@code server}. */
   public V1Routes(ModelServer server) {
+    this(server, () -> names(server));
+  }
+
+  /**
+   * As above.
+   *
+   * @param openAiNames what OpenAI's clients may call the models
+   */
+  public V1Routes(ModelServer server, Supplier<List<String>> openAiNames) {
+    this.openAiNames = openAiNames;
     this.server = server;
     this.models = new ServedModels(server.models());
+  }
+
+  private static List<String> names(ModelServer server) {
+    return new ServedModels(server.models()).names();
   }
 
   /** Tells which model a path is of. */
@@ -173,7 +189,7 @@ public final class V1Routes implements Routes {
   private void list(HttpExchange exchange) {
     List<String> names = models.names();
     ByteBuf body = exchange.newBody(256);
-    writer.models(names, body);
+    writer.models(names, openAiNames.get(), body);
     exchange.respond(200, HttpExchange.JSON, body);
   }
 

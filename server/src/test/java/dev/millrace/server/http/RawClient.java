@@ -122,6 +122,11 @@ public final class RawClient implements AutoCloseable {
     return line.toString(ISO_8859_1);
   }
 
+  /** The next bytes, whatever they are; fewer only if the connection ends. */
+  public String readText(int size) throws IOException {
+    return new String(in.readNBytes(size), UTF_8);
+  }
+
   /** Whether the server closes, without another byte. */
   public boolean isClosedByServer() throws IOException {
     try {

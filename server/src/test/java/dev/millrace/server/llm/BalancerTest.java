@@ -1,0 +1,132 @@
+package dev.millrace.server.llm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.api.spi.Upstream;
+import dev.millrace.api.spi.UpstreamPolicy;
+import dev.millrace.api.spi.UpstreamPolicy.Choice;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
+class BalancerTest {
+  private static final UpstreamPolicy.Watch WATCH =
+      new UpstreamPolicy.Watch(
+          Optional.empty(), Optional.empty(), Duration.ZERO, 2, Duration.ofSeconds(1));
+
+  private final List<Replica> replicas = new ArrayList<>();
+
+  private Balancer balancer(Choice choice, int... weights) {
+    for (int weight : weights) {
+      URI address = URI.create("http://engine-" + replicas.size() + ":8000");
+      replicas.add(
+          new Replica(new Upstream(address, Optional.empty(), weight, Optional.empty()), WATCH));
+    }
+    return new Balancer(choice, replicas);
+  }
+
+  private static Replica choose(Balancer balancer, @Nullable Long affinity) {
+    return Objects.requireNonNull(balancer.choose(List.of(), affinity, 0));
+  }
+
+  @Test
+  void leastOutstanding_sharesByWeight() {
+    Balancer balancer = balancer(Choice.LEAST_OUTSTANDING, 1, 3);
+
+    for (int i = 0; i < 400; i++) {
+      choose(balancer, null).begin();
+    }
+
+    assertThat(replicas.get(0).outstanding()).isBetween(99, 101);
+  }
+
+  @Test
+  void prefix_isFaithful_untilTheReplicaIsMuchBusierThanOthers() {
+    Balancer balancer = balancer(Choice.PREFIX, 1, 1, 1, 1);
+    Replica home = choose(balancer, 42L);
+    for (int i = 0; i < 20; i++) {
+      assertThat(choose(balancer, 42L)).isSameAs(home);
+    }
+
+    for (int i = 0; i < 20; i++) {
+      choose(balancer, 42L).begin();
+    }
+
+    assertThat(home.outstanding()).isBetween(5, 8);
+    assertThat(replicas).allMatch(replica -> replica.outstanding() > 0);
+  }
+
+  @Test
+  void session_staysWhereItIs_andFewMoveWhenAReplicaGoes() {
+    Balancer balancer = balancer(Choice.SESSION, 1, 1, 1, 1);
+    Map<Long, Replica> before = new HashMap<>();
+    for (long session = 0; session < 1000; session++) {
+      before.put(session, choose(balancer, session));
+    }
+    Replica gone = replicas.get(2);
+
+    Balancer fewer =
+        new Balancer(Choice.SESSION, replicas.stream().filter(replica -> replica != gone).toList());
+
+    before.forEach((session, replica) -> {
+      if (replica != gone) {
+        assertThat(choose(fewer, session)).isSameAs(replica);
+      }
+    });
+    assertThat(before.values()).containsAll(replicas);
+  }
+
+  @Test
+  void choose_passesOverWhoIsUnfitOrTried_unlessNobodyElseIsLeft() {
+    Balancer balancer = balancer(Choice.LEAST_OUTSTANDING, 1, 1, 1);
+    replicas.get(0).setHealthy(false);
+    replicas.get(1).failed(0);
+    replicas.get(1).failed(0);
+
+    assertThat(choose(balancer, null)).isSameAs(replicas.get(2));
+    assertThat(balancer.choose(List.of(replicas.get(2)), null, 0)).isNotNull();
+    assertThat(balancer.choose(replicas, null, 0)).isNull();
+  }
+
+  @Test
+  void replica_isTriedByOneRequest_andComesBackOrStaysOutLonger() {
+    Balancer _ = balancer(Choice.LEAST_OUTSTANDING, 1);
+    Replica replica = replicas.getFirst();
+    long second = Duration.ofSeconds(1).toNanos();
+    replica.failed(0);
+    assertThat(replica.isFit(0)).isTrue();
+    replica.failed(0);
+    assertThat(replica.isFit(second - 1)).isFalse();
+
+    assertThat(replica.isFit(second)).isTrue();
+    replica.begin();
+    assertThat(replica.isFit(second)).isFalse();
+    replica.failed(second);
+    replica.ended();
+    assertThat(replica.isFit(2 * second)).isFalse();
+    assertThat(replica.isFit(3 * second)).isTrue();
+    replica.begin();
+    replica.succeeded();
+    replica.ended();
+    assertThat(replica.isFit(3 * second)).isTrue();
+    assertThat(replica.isEjected()).isFalse();
+  }
+
+  @Test
+  void load_isReadByOldNamesAndNew() {
+    assertThat(
+            EngineLoad.parse(
+                "# HELP x\nvllm:num_requests_waiting{model_name=\"a b\"} 3.0\nvllm:gpu_cache_usage_perc{m=\"a\"} 0.25\nvllm:num_requests_waiting_by_reason{reason=\"x\"} 9\n"))
+        .isEqualTo(new EngineLoad(3, 0.25));
+    assertThat(
+            EngineLoad.parse("vllm:kv_cache_usage_perc 0.5 123\nvllm:num_requests_waiting NaN\n"))
+        .isEqualTo(new EngineLoad(0, 0.5));
+  }
+}
