@@ -44,6 +44,14 @@ class OnnxBackendTest {
   }
 
   @Test
+  void findModel_takesTheFileInADirectoryOfThatName() throws IOException {
+    Path model = Files.createDirectory(directory.resolve("model.onnx")).resolve("model.onnx");
+    assertThat(backend.findModel(directory)).isEmpty();
+    Files.createFile(model);
+    assertThat(backend.findModel(directory)).contains(model);
+  }
+
+  @Test
   void findModel_ofSeveral_takesTheUsualNameOrNone() throws IOException {
     Files.createFile(directory.resolve("a.onnx"));
     Files.createFile(directory.resolve("b.onnx"));

@@ -55,6 +55,21 @@ class ScriptFilesTest {
   }
 
   @Test
+  void inHopsworksRegistry_theNewestScriptsStandBesideTheFiles() throws IOException {
+    write("fraud/3/Files/weights.bin");
+    write("fraud/3/Artifacts/2/predictor-old.py");
+    Path predictor = write("fraud/3/Artifacts/10/predictor-new.py");
+    Path transformer = write("fraud/3/Artifacts/10/transformer-new.py");
+    Path files = directory.resolve("fraud/3/Files");
+    ScriptFiles registry = new ScriptFiles(Map.of());
+    assertThat(registry.predictor(files)).contains(predictor);
+    assertThat(registry.transformer(files)).contains(transformer);
+    assertThat(ScriptFiles.filesOf(predictor)).contains(files);
+    assertThat(ScriptFiles.filesOf(directory.resolve("predictor.py"))).isEmpty();
+    assertThat(registry.predictor(directory.resolve("fraud/3"))).isEmpty();
+  }
+
+  @Test
   void onHopsworks_scriptsStandBesideTheArtifacts() throws IOException {
     write("models/model.json");
     Path predictor = write("artifacts/predictor-mine.py");
