@@ -567,8 +567,8 @@ class RelayTest {
   @Test
   void streams_aThousandAtOnce_ofWhichHalfAreCancelled_leaveNothing() throws Exception {
     start(2, "health: {interval: 0s}");
-    llm.engine(0).always("text=a;tokens=1000000;gap=500ms");
-    llm.engine(1).always("text=a;tokens=1000000;gap=500ms");
+    llm.engine(0).always("text=a b c;stall=2");
+    llm.engine(1).always("text=a b c;stall=2");
     int count = 1000;
     List<Socket> clients = new ArrayList<>();
     AtomicInteger begun = new AtomicInteger();
