@@ -478,6 +478,8 @@ class RelayTest {
     assertThat(llm.get("/v1/models").body()).contains("\"id\":\"gpt-4o\"", "\"id\":\"sql\"");
     assertThat(llm.get("/openai/v1/models").body()).contains("\"id\":\"other\"");
     assertThat(llm.get("/openai/v1/models/gpt-4o").statusCode()).isEqualTo(200);
+    assertThat(llm.get("/v1/models/gpt-4o").body()).contains("\"id\":\"gpt-4o\"");
+    assertThat(llm.get("/v1/models/nope").statusCode()).isEqualTo(404);
     assertThat(llm.get("/openai/v1/models/nope").statusCode()).isEqualTo(404);
   }
 
