@@ -10,6 +10,7 @@ import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.ResponseStream;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.util.AsciiString;
 import java.nio.ByteBuffer;
@@ -45,13 +46,15 @@ final class LocalGeneration {
       target.lease().close();
       throw LlmRoutes.cannot(name, request.operation(), "it has another use");
     }
+    byte[] body = ByteBufUtil.getBytes(request.body());
     Run run = new Run(request, target);
     request.exchange().onAbort(run::clientGone);
     generator
         .generate(
             new GenerationRequest(
                 operation.get(),
-                request.body().nioBuffer(),
+                // A copy, because whoever reads it may do so while it is being cancelled.
+                ByteBuffer.wrap(body),
                 headers(request.exchange()),
                 Deadline.none()))
         .subscribe(run);

@@ -194,12 +194,16 @@ final class RequestScan {
 
   /** A number that prompts share that begin with the same bytes. */
   int prefixHash(ByteBuf body, int mostBytes) {
-    int hash = 1;
-    int end = Math.min(promptEnd, promptStart + mostBytes);
-    for (int i = promptStart; i < end; i++) {
-      hash = 31 * hash + body.getByte(body.readerIndex() + i);
-    }
-    return hash;
+    int[] hash = {1};
+    int size = Math.min(promptEnd - promptStart, mostBytes);
+    body.forEachByte(
+        body.readerIndex() + promptStart,
+        size,
+        b -> {
+          hash[0] = 31 * hash[0] + b;
+          return true;
+        });
+    return hash[0];
   }
 
   /** One change: the bytes from {@code start} to {@code end} become {@code text}. */

@@ -2,6 +2,7 @@ package dev.millrace.server.llm;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.util.ByteProcessor;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,9 @@ final class SseFramer {
   }
 
   private final Observer observer;
+
+  /** Goes on until an event ends. */
+  private final ByteProcessor search = b -> !endsEvent(b);
 
   /** The beginning of an event whose end has not come. */
   private @Nullable ByteBuf held;
@@ -60,20 +64,22 @@ final class SseFramer {
       int start = kept;
       int i = scanned;
       while (i < joined.writerIndex()) {
-        byte b = joined.getByte(i++);
-        if (endsEvent(b)) {
-          if (b == '\r' && i < joined.writerIndex() && joined.getByte(i) == '\n') {
-            afterReturn = false;
-            i++;
-          }
-          boolean passed = isPassing || observer.event(joined.slice(start, i - start));
-          isPassing = false;
-          if (!passed) {
-            pass(joined, kept, start, out);
-            kept = i;
-          }
-          start = i;
+        int last = joined.forEachByte(i, joined.writerIndex() - i, search);
+        if (last < 0) {
+          break;
         }
+        i = last + 1;
+        if (afterReturn && i < joined.writerIndex() && joined.getByte(i) == '\n') {
+          afterReturn = false;
+          i++;
+        }
+        boolean passed = isPassing || observer.event(joined.slice(start, i - start));
+        isPassing = false;
+        if (!passed) {
+          pass(joined, kept, start, out);
+          kept = i;
+        }
+        start = i;
       }
       if (isPassing || joined.writerIndex() - start > MOST_HELD) {
         isPassing = joined.writerIndex() > start || isPassing;

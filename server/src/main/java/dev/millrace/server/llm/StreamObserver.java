@@ -6,6 +6,7 @@ import dev.millrace.server.json.JsonSource;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
+import io.netty.util.ByteProcessor;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -20,6 +21,7 @@ final class StreamObserver implements SseFramer.Observer {
   private static final ByteBuf USAGE = Unpooled.unreleasableBuffer(text("\"usage\""));
   private static final ByteBuf DONE = Unpooled.unreleasableBuffer(text("[DONE]"));
   private static final ByteBuf ERROR = Unpooled.unreleasableBuffer(text("{\"error\""));
+  private static final ByteBuf NAME = Unpooled.unreleasableBuffer(text("data:"));
   private static final int DATA = 5;
 
   private final boolean hidesUsage;
@@ -77,12 +79,7 @@ final class StreamObserver implements SseFramer.Observer {
     int at = event.readerIndex();
     while (at < event.writerIndex()) {
       int end = lineEnd(event, at);
-      if (end - at >= DATA
-          && event.getByte(at) == 'd'
-          && event.getByte(at + 1) == 'a'
-          && event.getByte(at + 2) == 't'
-          && event.getByte(at + 3) == 'a'
-          && event.getByte(at + 4) == ':') {
+      if (end - at >= DATA && ByteBufUtil.equals(event, at, NAME, 0, DATA)) {
         int start = at + DATA;
         while (start < end && event.getByte(start) == ' ') {
           start++;
@@ -95,11 +92,8 @@ final class StreamObserver implements SseFramer.Observer {
   }
 
   private static int lineEnd(ByteBuf event, int from) {
-    int at = from;
-    while (at < event.writerIndex() && event.getByte(at) != '\n' && event.getByte(at) != '\r') {
-      at++;
-    }
-    return at;
+    int end = event.forEachByte(from, event.writerIndex() - from, ByteProcessor.FIND_CRLF);
+    return end < 0 ? event.writerIndex() : end;
   }
 
   private static boolean startsWith(ByteBuf data, ByteBuf text) {

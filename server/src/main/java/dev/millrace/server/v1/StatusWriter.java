@@ -55,6 +55,13 @@ final class StatusWriter {
     json.endObject().finish();
   }
 
+  /** A name that only OpenAI's clients know. */
+  void otherName(String name, ByteBuf out) {
+    JsonWriter json = JsonWriter.to(out).beginObject();
+    openAi(json, name);
+    json.endObject().finish();
+  }
+
   /** Versions in the form of TF Serving. */
   static void versions(List<ModelStatus> versions, ByteBuf out) {
     JsonWriter json = JsonWriter.to(out).beginObject();

@@ -199,7 +199,18 @@ public final class V1Routes implements Routes {
   /** Says where a model is; 503 if nothing of it serves, as KServe's clients and probes expect. */
   private void status(HttpExchange exchange) {
     String name = exchange.variable("model");
-    List<ModelStatus> versions = models.statuses(ModelId.latest(name));
+    List<ModelStatus> versions;
+    try {
+      versions = models.statuses(ModelId.latest(name));
+    } catch (InferenceException e) {
+      if (e.code() == ErrorCode.NOT_FOUND && openAiNames.get().contains(name)) {
+        ByteBuf body = exchange.newBody(256);
+        writer.otherName(name, body);
+        exchange.respond(200, HttpExchange.JSON, body);
+        return;
+      }
+      throw e;
+    }
     boolean ready = versions.stream().anyMatch(status -> status.state() == ModelState.READY);
     ByteBuf body = exchange.newBody(256);
     writer.model(name, ready, versions, body);

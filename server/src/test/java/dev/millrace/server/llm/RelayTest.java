@@ -478,6 +478,8 @@ class RelayTest {
     assertThat(llm.get("/v1/models").body()).contains("\"id\":\"gpt-4o\"", "\"id\":\"sql\"");
     assertThat(llm.get("/openai/v1/models").body()).contains("\"id\":\"other\"");
     assertThat(llm.get("/openai/v1/models/gpt-4o").statusCode()).isEqualTo(200);
+    assertThat(llm.get("/v1/models/gpt-4o").body()).contains("\"id\":\"gpt-4o\"");
+    assertThat(llm.get("/v1/models/nope").statusCode()).isEqualTo(404);
     assertThat(llm.get("/openai/v1/models/nope").statusCode()).isEqualTo(404);
   }
 
@@ -567,8 +569,8 @@ class RelayTest {
   @Test
   void streams_aThousandAtOnce_ofWhichHalfAreCancelled_leaveNothing() throws Exception {
     start(2, "health: {interval: 0s}");
-    llm.engine(0).always("text=a;tokens=1000000;gap=500ms");
-    llm.engine(1).always("text=a;tokens=1000000;gap=500ms");
+    llm.engine(0).always("text=a b c;stall=2");
+    llm.engine(1).always("text=a b c;stall=2");
     int count = 1000;
     List<Socket> clients = new ArrayList<>();
     AtomicInteger begun = new AtomicInteger();
