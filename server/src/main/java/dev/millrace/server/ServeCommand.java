@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.server.transport.TransportConfig;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.time.Instant;
@@ -107,20 +108,14 @@ final class ServeCommand {
     if (progress.loaded() == 0) {
       throw new StartException(progress.failureLine(), null);
     }
-    String since =
-        ProcessHandle.current()
-            .info()
-            .startInstant()
-            .map(start ->
-                ", "
-                    + LoadProgress.seconds(Duration.between(start, Instant.now()))
-                    + " after the start")
-            .orElse("");
+    // The process may be older: the launcher builds in it first, where nothing is built yet.
+    Instant start = Instant.ofEpochMilli(ManagementFactory.getRuntimeMXBean().getStartTime());
+    String since = LoadProgress.seconds(Duration.between(start, Instant.now())) + " after the start";
     if (progress.failures().isEmpty()) {
-      log.info("Ready{}: {}", since, addresses(server));
+      log.info("Ready, {}: {}", since, addresses(server));
     } else {
       log.warn(
-          "Not ready, as {} could not be loaded; serving the others{}: {}",
+          "Not ready, as {} could not be loaded; serving the others, {}: {}",
           String.join(", ", new TreeSet<>(progress.failures().keySet())),
           since,
           addresses(server));
