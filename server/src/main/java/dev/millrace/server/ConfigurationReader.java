@@ -11,6 +11,7 @@ import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.transport.TransportConfig;
+import dev.millrace.server.v1.V1Config;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -78,6 +79,7 @@ final class ConfigurationReader {
             configuration.find(ServerSettings.DEFAULT_MODEL),
             configuration.find(ServerSettings.HEALTH_ROUTE),
             configuration.find(ServerSettings.PREDICT_ROUTE)),
+        new V1Config(get(ServerSettings.KSERVE_BATCH_KEYS)),
         new LlmConfig(
             get(ServerSettings.OPENAI_PREFIX),
             configuration.find(ServerSettings.API_KEYS_FILE).map(Path::of)),

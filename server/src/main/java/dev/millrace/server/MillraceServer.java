@@ -87,7 +87,7 @@ public final class MillraceServer implements AutoCloseable {
     this.loops = EventLoops.start(config.ioThreads());
     try {
       LlmRoutes llm = new LlmRoutes(models, loops, config.llm());
-      V1Routes v1 = new V1Routes(models, llm::names);
+      V1Routes v1 = new V1Routes(models, llm::names, config.v1());
       V2Routes v2 = new V2Routes(models, config.name(), Version.text(), memory);
       this.http =
           new HttpFrontEnd(

@@ -110,7 +110,8 @@ final class ServeCommand {
     }
     // The process may be older: the launcher builds in it first, where nothing is built yet.
     Instant start = Instant.ofEpochMilli(ManagementFactory.getRuntimeMXBean().getStartTime());
-    String since = LoadProgress.seconds(Duration.between(start, Instant.now())) + " after the start";
+    String since =
+        LoadProgress.seconds(Duration.between(start, Instant.now())) + " after the start";
     if (progress.failures().isEmpty()) {
       log.info("Ready, {}: {}", since, addresses(server));
     } else {

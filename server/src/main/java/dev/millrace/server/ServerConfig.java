@@ -8,6 +8,7 @@ import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.transport.TransportConfig;
+import dev.millrace.server.v1.V1Config;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -22,6 +23,7 @@ import java.util.Optional;
  * @param grpc limits and times of the gRPC front end
  * @param sharedMemory whether clients on the same machine may share system memory with the server
  * @param cloud what the cloud asks for that the server runs in
+ * @param v1 how KServe's V1 protocol is served
  * @param llm how OpenAI's API is served
  * @param ioThreads threads that read from and write to connections
  * @param drainDelay how long to serve on, not ready, before a stop
@@ -36,6 +38,7 @@ public record ServerConfig(
     GrpcConfig grpc,
     boolean sharedMemory,
     CloudConfig cloud,
+    V1Config v1,
     LlmConfig llm,
     int ioThreads,
     Duration drainDelay,
@@ -48,6 +51,7 @@ public record ServerConfig(
     requireNonNull(http, "http is null");
     requireNonNull(grpc, "grpc is null");
     requireNonNull(cloud, "cloud is null");
+    requireNonNull(v1, "v1 is null");
     requireNonNull(llm, "llm is null");
     if (ioThreads < 1) {
       throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
@@ -70,6 +74,7 @@ public record ServerConfig(
         GrpcConfig.defaults(),
         ServerSettings.SYSTEM_SHARED_MEMORY.requiredFallback(),
         CloudConfig.none(),
+        V1Config.defaults(),
         LlmConfig.defaults(),
         runtime.processors(),
         Duration.ZERO,
@@ -97,6 +102,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -114,6 +120,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -131,6 +138,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -148,6 +156,7 @@ public record ServerConfig(
         other,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -165,6 +174,7 @@ public record ServerConfig(
         grpc,
         on,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -182,6 +192,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         other,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -199,6 +210,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         other,
         ioThreads,
         drainDelay,
@@ -216,6 +228,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         drainDelay,
@@ -233,6 +246,7 @@ public record ServerConfig(
         grpc,
         sharedMemory,
         cloud,
+        v1,
         llm,
         ioThreads,
         delay,

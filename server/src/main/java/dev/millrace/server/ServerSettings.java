@@ -13,6 +13,7 @@ import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.llm.LlmConfig;
 import dev.millrace.server.log.LogLevel;
 import dev.millrace.server.transport.TransportConfig;
+import dev.millrace.server.v1.V1Config;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -290,6 +291,14 @@ final class ServerSettings {
           ValueType.bool(),
           GRPC.reflection(),
           "Whether gRPC clients may ask for the services and their messages, as grpcurl does.");
+  static final Setting<Boolean> KSERVE_BATCH_KEYS =
+      fixed(
+          "kserve-batch-keys",
+          Group.NETWORK,
+          ValueType.bool(),
+          V1Config.defaults().batchKeys(),
+          "Whether V1 answers carry `message`, which is empty, and `batchId`, the request's id,"
+              + " beside `predictions`, for clients that know KServe's batcher.");
   static final Setting<String> OPENAI_PREFIX =
       fixed(
           "openai-prefix",

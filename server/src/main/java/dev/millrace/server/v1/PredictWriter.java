@@ -20,10 +20,13 @@ public final class PredictWriter {
    * Appends the answer to {@code out}.
    *
    * @param response stays the caller's
+   * @param batchKeys whether rows are preceded by what KServe's batcher adds: {@code message},
+   *     which is empty, and {@code batchId}, here the request's id
    * @throws InferenceException INVALID_ARGUMENT if the outputs have no form such as the client
    *     asked for; {@code out} then holds a part
    */
-  public static void write(InferenceResponse response, AnswerForm form, ByteBuf out) {
+  public static void write(
+      InferenceResponse response, AnswerForm form, boolean batchKeys, ByteBuf out) {
     TensorMap outputs = response.outputs();
     if (outputs.isEmpty()) {
       throw InferenceException.invalidArgument("Cannot convert empty tensor map to JSON");
@@ -39,6 +42,9 @@ public final class PredictWriter {
       return;
     }
     json.beginObject();
+    if (batchKeys && form != AnswerForm.COLUMNS) {
+      json.name("message").string("").name("batchId").string(response.id());
+    }
     switch (form) {
       case ROWS -> rows(json, outputs, cursors);
       case COLUMNS -> columns(json, cursors);

@@ -40,11 +40,12 @@ public final class V1Routes implements Routes {
   private final ModelServer server;
   private final ServedModels models;
   private final Supplier<List<String>> openAiNames;
+  private final V1Config config;
   private final StatusWriter writer = new StatusWriter(System.currentTimeMillis() / 1000);
 
   /** Routes to the models of {@code server}. */
-  public V1Routes(ModelServer server) {
-    this(server, () -> names(server));
+  public V1Routes(ModelServer server, V1Config config) {
+    this(server, () -> names(server), config);
   }
 
   /**
@@ -52,8 +53,9 @@ public final class V1Routes implements Routes {
    *
    * @param openAiNames what OpenAI's clients may call the models
    */
-  public V1Routes(ModelServer server, Supplier<List<String>> openAiNames) {
+  public V1Routes(ModelServer server, Supplier<List<String>> openAiNames, V1Config config) {
     this.openAiNames = openAiNames;
+    this.config = config;
     this.server = server;
     this.models = new ServedModels(server.models());
   }
@@ -127,7 +129,8 @@ public final class V1Routes implements Routes {
   private void answer(HttpExchange exchange, PredictRequest request) {
     exchange.await(
         server.infer(request.inference(), headers(exchange)),
-        new ResponseAnswer((response, out) -> PredictWriter.write(response, request.form(), out)));
+        new ResponseAnswer((response, out) ->
+            PredictWriter.write(response, request.form(), config.batchKeys(), out)));
   }
 
   /**

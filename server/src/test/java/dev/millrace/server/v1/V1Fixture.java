@@ -27,6 +27,10 @@ final class V1Fixture implements AutoCloseable {
   private final RawClient client;
 
   V1Fixture(Path repository) throws IOException {
+    this(repository, V1Config.defaults());
+  }
+
+  V1Fixture(Path repository, V1Config config) throws IOException {
     models =
         ModelServer.create(
             RuntimeConfig.of(repository).withProcessors(1),
@@ -36,7 +40,7 @@ final class V1Fixture implements AutoCloseable {
             new SimpleMeterRegistry(),
             Ticker.system());
     models.models().loadAll(LoadListener.NONE);
-    server = new TestServer(HttpConfig.defaults(), new V1Routes(models));
+    server = new TestServer(HttpConfig.defaults(), new V1Routes(models, config));
     client = server.connect();
   }
 

@@ -147,6 +147,18 @@ class V1RoutesTest {
   }
 
   @Test
+  void batchKeys_areThoseOfKservesBatcher(@TempDir Path directory) throws IOException {
+    FunctionBackend.repository(directory);
+    try (V1Fixture batching = new V1Fixture(directory, new V1Config(true))) {
+      String path = "/v1/models/half_plus_two:predict";
+      assertJson(
+          batching.post(path, "{'instances':[1]}", "x-request-id: abc"),
+          "{'message':'','batchId':'abc','predictions':[2.5]}");
+      assertJson(batching.post(path, "{'inputs':[1]}"), "{'outputs':[2.5]}");
+    }
+  }
+
+  @Test
   void parametersAndHeaders_reachTheSteps() throws IOException {
     Response response =
         server.post(
