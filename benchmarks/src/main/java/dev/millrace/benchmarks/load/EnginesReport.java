@@ -30,7 +30,7 @@ public final class EnginesReport {
           "Millrace/engine, " + name, isSmall ? "" : "0.9", "millrace-" + name, "engine-" + name);
       report.target(
           "Millrace/sum, " + name,
-          isSmall ? "0.9" : "",
+          "",
           "millrace-" + name,
           "engine-" + name,
           "bare-" + name);
