@@ -16,7 +16,7 @@ public final class Report {
   private final Map<String, List<Leg>> legs;
   private final PrintStream out;
 
-  private Report(Map<String, List<Leg>> legs, PrintStream out) {
+  Report(Map<String, List<Leg>> legs, PrintStream out) {
     this.legs = legs;
     this.out = out;
   }
@@ -84,7 +84,7 @@ public final class Report {
   }
 
   private void print(Path directory) throws IOException {
-    environment(directory);
+    environment("Load run", directory);
     targets();
     legs();
     out.println("## Start-up and allocation\n");
@@ -103,8 +103,9 @@ public final class Report {
     }
   }
 
-  private void environment(Path directory) throws IOException {
-    RunEnvironment.print("Load run", out);
+  /** What was measured, where and how. */
+  void environment(String title, Path directory) throws IOException {
+    RunEnvironment.print(title, out);
     out.printf(
         "%d rounds; in-process engine (callers, threads of one run, batch): %s.%n%n",
         legs.values().iterator().next().size(),
@@ -113,8 +114,7 @@ public final class Report {
 
   /** What Millrace did, beside what the parts of the same work do alone. */
   private void targets() {
-    out.println("## What was aimed at\n");
-    out.println("| | of rates | of CPU time | aim |\n|---|--:|--:|--:|");
+    targetsHead();
     target("(b)/(a), tiny model, JSON", "0.5", "millrace-simple.json", "bare-simple.json");
     target("(b)/(a), tiny model, binary", "", "millrace-simple.binary", "bare-simple.binary");
     target("(b)/(a), tiny model, gRPC", "", "millrace-simple.grpc", "bare-simple.grpc");
@@ -136,7 +136,13 @@ public final class Report {
     out.println();
   }
 
-  private void target(String what, String aim, String of, String... parts) {
+  void targetsHead() {
+    out.println("## What was aimed at\n");
+    out.println("| | of rates | of CPU time | aim |\n|---|--:|--:|--:|");
+  }
+
+  /** A line that compares one leg with the sum of others. */
+  void target(String what, String aim, String of, String... parts) {
     if (legs.containsKey(of)) {
       out.printf(
           Locale.ROOT,
@@ -171,7 +177,8 @@ public final class Report {
     return legs.getOrDefault(name, List.of()).stream().map(cost::applyAsDouble).toList();
   }
 
-  private void legs() {
+  /** What each leg did. */
+  void legs() {
     out.println("## What was measured\n");
     out.println("Medians of the rounds; CPU is of one CPU, a request or row.\n");
     out.println(
