@@ -267,7 +267,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   public void head(int answered, HttpHeaders with) {
     status = answered;
     headers = with;
-    if (policy.retryOn().contains(answered) && mayRetry()) {
+    if (policy.retryOn().contains(answered) && (mayRetry() || mayFallBack())) {
       failed(answered, "an upstream answered " + answered);
       return;
     }
@@ -512,6 +512,10 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
         && tried.size() < model.balancer().replicas().size();
   }
 
+  private boolean mayFallBack() {
+    return stream == null && policy.fallback().isPresent() && !request.isFallback();
+  }
+
   /** The attempt has failed: tries another upstream, if that is possible. */
   private void failed(int code, String message) {
     fit().failed(System.nanoTime());
@@ -552,9 +556,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private void giveUp(int code, String message) {
     if (stream != null) {
       breakOff(code, message);
-    } else if (policy.fallback().isPresent() && !request.isFallback()) {
+    } else if (mayFallBack()) {
       LlmRequest again = request.forFallback();
-      String name = policy.fallback().get();
+      String name = policy.fallback().orElseThrow();
       settle(code, Integer.toString(code));
       parts.start(again, name);
     } else {

@@ -4,11 +4,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Bounds retries to a share of the requests, so that they do not bring down the upstreams that are
- * left: each request pays in one fifth of a retry, up to ten retries. Thread-safe.
+ * left: each request pays in one fifth of a retry. Up to a hundred are saved up, so that what an
+ * upstream had in flight when it died goes elsewhere at once. Thread-safe.
  */
 final class RetryBudget {
   private static final int PRICE = 5;
-  private static final int MOST = 10 * PRICE;
+  private static final int MOST = 100 * PRICE;
 
   private final AtomicInteger balance = new AtomicInteger(MOST);
 

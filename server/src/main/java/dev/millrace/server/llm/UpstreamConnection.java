@@ -52,8 +52,7 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
   private boolean isReused;
   private boolean sawBytes;
 
-  /** When it was put into the pool. */
-  long idleSince;
+  private long idleSince;
 
   UpstreamConnection(Upstream upstream, UpstreamPool pool) {
     this.upstream = upstream;
@@ -72,7 +71,18 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     return channel().isActive();
   }
 
-  /** Whether a request was answered on it before. */
+  /** It goes into the pool: from now on the upstream may close it for being idle. */
+  void idle(long now) {
+    idleSince = now;
+    isReused = true;
+  }
+
+  /** When it was put into the pool. */
+  long idleSince() {
+    return idleSince;
+  }
+
+  /** Whether it has been in the pool. */
   boolean isReused() {
     return isReused;
   }
@@ -199,7 +209,6 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     }
     if (content instanceof LastHttpContent && !isInterim && receiver == current) {
       receiver = null;
-      isReused = true;
       if (keepAlive) {
         channel().config().setAutoRead(true);
         pool.put(this);

@@ -65,7 +65,7 @@ final class UpstreamPool {
     for (UpstreamConnection youngest = connections.pollFirst();
         youngest != null;
         youngest = connections.pollFirst()) {
-      if (youngest.isActive() && now - youngest.idleSince < IDLE_LIMIT.toNanos()) {
+      if (youngest.isActive() && now - youngest.idleSince() < IDLE_LIMIT.toNanos()) {
         return youngest;
       }
       youngest.close();
@@ -75,7 +75,7 @@ final class UpstreamPool {
 
   /** Keeps a connection for the next request. */
   void put(UpstreamConnection connection) {
-    connection.idleSince = System.nanoTime();
+    connection.idle(System.nanoTime());
     idle.computeIfAbsent(connection.upstream(), upstream -> new ArrayDeque<>())
         .addFirst(connection);
     if (!sweeping) {
@@ -89,7 +89,7 @@ final class UpstreamPool {
     long now = System.nanoTime();
     for (Deque<UpstreamConnection> connections : idle.values()) {
       for (UpstreamConnection eldest = connections.peekLast();
-          eldest != null && now - eldest.idleSince >= IDLE_LIMIT.toNanos();
+          eldest != null && now - eldest.idleSince() >= IDLE_LIMIT.toNanos();
           eldest = connections.peekLast()) {
         connections.removeLast();
         eldest.close();

@@ -10,6 +10,9 @@ import dev.millrace.server.http.Await;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.llm.ReceivedRequest;
 import dev.millrace.testing.llm.ReceivedRequest.End;
+import dev.millrace.testing.llm.ScriptedEngine;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.ByteBufAllocatorMetricProvider;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -17,7 +20,9 @@ import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -32,6 +37,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Requests through a server to scripted engines, on real sockets. */
 @ExtendWith(NettyLeakExtension.class)
 class RelayTest {
+  /** How much more memory the allocator may keep after a thousand streams than before. */
+  private static final long MOST_GROWTH = 2 << 20;
+
   @TempDir Path directory;
   private LlmFixture llm;
 
@@ -497,6 +505,24 @@ class RelayTest {
   }
 
   @Test
+  void model_whoseOnlyUpstreamIsOverloaded_isReplacedByItsFallback() throws Exception {
+    llm.model("scripted", List.of(llm.engine(0)), "fallback: small");
+    llm.model("small", List.of(llm.engine(1)), "model: scripted");
+    llm.start();
+    llm.engine(0).always("status=503");
+    llm.engine(1).script("status=503;message=this one too");
+
+    HttpResponse<String> refused = llm.post(CHAT, chat("x"));
+    HttpResponse<String> answer = llm.post(CHAT, stream("x"));
+
+    assertThat(refused.statusCode()).isEqualTo(503);
+    assertThat(refused.body()).contains("this one too");
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    assertThat(llm.engine(0).requests()).hasSize(2);
+    assertThat(llm.engine(1).requests()).hasSize(2);
+  }
+
+  @Test
   void limit_isKept_oneWaits_andMoreAreRefused() throws Exception {
     start(1, "limits: {concurrency: 1, queue: 1}");
     llm.engine().script("stall=request");
@@ -569,14 +595,34 @@ class RelayTest {
   @Test
   void streams_aThousandAtOnce_ofWhichHalfAreCancelled_leaveNothing() throws Exception {
     start(2, "health: {interval: 0s}");
-    llm.engine(0).always("text=a b c;stall=2");
-    llm.engine(1).always("text=a b c;stall=2");
-    int count = 1000;
+    streamAndCancel(1000); // the allocator has what it keeps
+    long memory = directMemory();
+
+    streamAndCancel(1000);
+
+    Await.until("its memory is free again", () -> directMemory() - memory <= MOST_GROWTH);
+    assertThat(
+            llm.scrape().lines().filter(line -> line.startsWith("millrace_upstream_requests_in")))
+        .hasSize(2)
+        .allMatch(line -> line.endsWith(" 0.0"));
+  }
+
+  /** What the server's allocator has taken from the system, for buffers and for reuse. */
+  private static long directMemory() {
+    return ((ByteBufAllocatorMetricProvider) ByteBufAllocator.DEFAULT).metric().usedDirectMemory();
+  }
+
+  /** Begins so many streams, cancels every other one, then the rest. */
+  private void streamAndCancel(int count) throws Exception {
+    for (ScriptedEngine engine : llm.engines(2)) {
+      engine.forget();
+      engine.always("text=a b c;stall=2");
+    }
     List<Socket> clients = new ArrayList<>();
     AtomicInteger begun = new AtomicInteger();
     CountDownLatch ended = new CountDownLatch(count);
     for (int i = 0; i < count; i++) {
-      Socket client = llm.open(CHAT, stream("x"));
+      Socket client = llm.open(CHAT, stream("x" + i));
       clients.add(client);
       Thread.startVirtualThread(() -> {
         try (client) {
@@ -595,19 +641,29 @@ class RelayTest {
     Await.until("all have begun", () -> begun.get() == count);
     assertThat(llm.engine(0).running() + llm.engine(1).running()).isEqualTo(count);
 
+    Set<String> cancelled = new HashSet<>();
     for (int i = 0; i < count; i += 2) {
       clients.get(i).close();
+      cancelled.add(stream("x" + i));
     }
     Await.until(
         "the engines see it", () -> llm.engine(0).running() + llm.engine(1).running() == count / 2);
+    assertThat(prompts(End.CANCELLED)).containsExactlyInAnyOrderElementsOf(cancelled);
     for (Socket client : clients) {
       client.close();
     }
     Await.until("nothing runs", () -> llm.engine(0).running() + llm.engine(1).running() == 0);
     ended.await();
-    assertThat(
-            llm.scrape().lines().filter(line -> line.startsWith("millrace_upstream_requests_in")))
-        .hasSize(2)
-        .allMatch(line -> line.endsWith(" 0.0"));
+    assertThat(prompts(End.CANCELLED)).hasSize(count).doesNotHaveDuplicates();
+    assertThat(prompts(End.ANSWERED)).isEmpty();
+  }
+
+  /** What clients asked for whose streams ended like this at the engines. */
+  private List<String> prompts(End how) {
+    return llm.engines(2).stream()
+        .flatMap(engine -> engine.requests().stream())
+        .filter(request -> request.end() == how)
+        .map(request -> stream(request.text().replaceFirst("^.*\"content\":\"([^\"]*)\".*$", "$1")))
+        .toList();
   }
 }
