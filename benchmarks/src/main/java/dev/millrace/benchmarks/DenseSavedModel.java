@@ -29,7 +29,14 @@ final class DenseSavedModel {
   }
 
   private byte[] write() {
-    node("x", "Placeholder", Map.of("dtype", type(FLOAT), "shape", attribute -> attribute.message(7, shape(-1, DenseLayers.NUMBERS))));
+    node(
+        "x",
+        "Placeholder",
+        Map.of(
+            "dtype",
+            type(FLOAT),
+            "shape",
+            attribute -> attribute.message(7, shape(-1, DenseLayers.NUMBERS))));
     constant("column", INT32, shape(2), integers(-1, 1));
     constant("row", INT32, shape(2), integers(-1, DenseLayers.NUMBERS));
     for (DenseLayers.Weights weights : DenseLayers.ALL) {
@@ -52,7 +59,11 @@ final class DenseSavedModel {
                     .message(1, info -> info.string(4, "serve").string(5, "2.18.0"))
                     .bytes(2, graph.toByteArray())
                     .message(
-                        5, entry -> entry.string(1, "serving_default").message(2, DenseSavedModel::signature)))
+                        5,
+                        entry ->
+                            entry
+                                .string(1, "serving_default")
+                                .message(2, DenseSavedModel::signature)))
         .toByteArray();
   }
 

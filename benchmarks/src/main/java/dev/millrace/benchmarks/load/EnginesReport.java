@@ -29,11 +29,7 @@ public final class EnginesReport {
       report.target(
           "Millrace/engine, " + name, isSmall ? "" : "0.9", "millrace-" + name, "engine-" + name);
       report.target(
-          "Millrace/sum, " + name,
-          "",
-          "millrace-" + name,
-          "engine-" + name,
-          "bare-" + name);
+          "Millrace/sum, " + name, "", "millrace-" + name, "engine-" + name, "bare-" + name);
     }
     System.out.println();
     report.legs();

@@ -50,6 +50,9 @@ class FailoverTest {
   private LlmFixture llm;
   private @Nullable ScriptedEngine revived;
 
+  /** Whether the busy clients go on. */
+  private final AtomicBoolean goOn = new AtomicBoolean(true);
+
   /** One request, and all that its client saw of the answer. */
   private final class Call {
     private final String text;
@@ -146,6 +149,7 @@ class FailoverTest {
 
   @AfterEach
   void stop() throws IOException {
+    goOn.set(false);
     llm.close();
     if (revived != null) {
       revived.close();
@@ -166,7 +170,6 @@ class FailoverTest {
     Await.until("streams have begun", () -> begun.stream().allMatch(call -> call.hasEvent));
     Await.until("all have arrived", () -> running() == BEGUN + WAITING);
 
-    AtomicBoolean goOn = new AtomicBoolean(true);
     Queue<Call> quick = new ConcurrentLinkedQueue<>();
     List<Thread> busy = new ArrayList<>();
     AtomicInteger counter = new AtomicInteger();
