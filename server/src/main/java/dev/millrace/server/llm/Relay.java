@@ -34,6 +34,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   /** Largest answer that is held until it is complete. */
   private static final int MOST_HELD = 256 << 10;
 
+  /** A connection that was closed for being idle breaks at once; one that breaks later was used. */
+  private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   /** Most bytes of an upstream's error that are read. */
   private static final int MOST_ERROR = 1 << 20;
 
@@ -247,6 +250,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
             request.id(),
             body.readableBytes());
     sentNanos = System.nanoTime();
+    gapStart = sentNanos;
     to.setReading(true);
     to.send(head, body, this);
     arm();
@@ -486,7 +490,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     }
     if (observer != null && observer.isDone()) { // nothing was missing
       endStream();
-    } else if (lost.isReused() && !lost.sawBytes()) {
+    } else if (lost.isReused() && !lost.sawBytes() && System.nanoTime() - sentNanos < STALE_NANOS) {
       // It closed the connection for being idle while the request was on its way.
       open(requireNonNull(replica), true);
     } else if (cause instanceof IOException) {
@@ -638,7 +642,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
         if (connection != null) {
           due = Math.min(due, left(sentNanos, times.firstToken(), now));
         }
-        due = Math.min(due, left(lastBeat, times.heartbeat(), now));
+        if (beats()) {
+          due = Math.min(due, left(lastBeat, times.heartbeat(), now));
+        }
       } else if (!isPaused) {
         due = Math.min(due, left(gapStart, times.gap(), now));
       }
@@ -649,6 +655,11 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   /** Whether tokens have to come in time. */
   private boolean isTimed() {
     return request.isStream() && form != Form.PLAIN;
+  }
+
+  /** Whether there may be heartbeats: where an answer that is no stream of events is refused. */
+  private boolean beats() {
+    return request.operation().streamsChoices();
   }
 
   private boolean hasToken() {
@@ -680,7 +691,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     } else if (isTimed() && !hasToken()) {
       if (connection != null && left(sentNanos, times.firstToken(), now) <= 0) {
         failed(504, "no token came within %s".formatted(text(times.firstToken())));
-      } else if (left(lastBeat, times.heartbeat(), now) <= 0) {
+      } else if (beats() && left(lastBeat, times.heartbeat(), now) <= 0) {
         beat(now);
       }
     } else if (isTimed() && !isPaused && left(gapStart, times.gap(), now) <= 0) {

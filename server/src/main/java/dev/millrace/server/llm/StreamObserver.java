@@ -91,7 +91,9 @@ final class StreamObserver implements SseFramer.Observer {
     return -1;
   }
 
-  /** Looks for a rare letter first, eight bytes at a time: nearly no event has what is looked for. */
+  /**
+   * Looks for a rare letter first, eight bytes at a time: nearly no event has what is looked for.
+   */
   private static boolean mentionsUsage(ByteBuf data) {
     int end = data.writerIndex();
     int size = USAGE.readableBytes();
