@@ -13,7 +13,6 @@ COPY . .
 RUN --mount=type=cache,id=millrace-maven,target=/root/.m2 \
     case "$VARIANT" in cpu) profile= ;; gpu) profile=-Pgpu ;; *) echo "no variant $VARIANT" >&2; exit 1 ;; esac && \
     ./mvnw -q -B $profile -pl distribution -am -Dmaven.test.skip=true package
-ARG BACKENDS="onnx python pytorch tensorflow"
 ARG BACKENDS="llm onnx python pytorch tensorflow"
 # Only the backends asked for and this machine's natives, and readable by whatever user the container gets.
 RUN cd distribution/target/millrace && \
