@@ -22,8 +22,14 @@ import org.jspecify.annotations.Nullable;
  * pieces are freed and nothing else happens: {@link HttpExchange#onAbort} tells.
  */
 public final class ResponseStream {
-  /** Largest piece that is copied to be sent as one buffer with what frames it. */
+  /** Largest piece that is copied, to be sent as one chunk with the others of its time. */
   private static final int COPIED = 2 << 10;
+
+  /** Most bytes that are gathered for a chunk. */
+  private static final int MOST_GATHERED = 32 << 10;
+
+  /** Room in front of a chunk for its size, in eight digits at most, and the end of that line. */
+  private static final int CHUNK_HEAD = 10;
 
   private static final ByteBuf END_OF_CHUNK =
       Unpooled.unreleasableBuffer(Unpooled.directBuffer(2).writeBytes("\r\n".getBytes(US_ASCII)));
@@ -40,6 +46,13 @@ public final class ResponseStream {
 
   private final Runnable whenWritable;
   private final Queue<ByteBuf> early = new ArrayDeque<>(2);
+
+  /** Small pieces since the last chunk, behind room for the head of theirs. */
+  private @Nullable ByteBuf gathered;
+
+  /** How large the last chunk was that was gathered: the next one may be as large. */
+  private int lastGathered;
+
   private boolean begun;
   private boolean ended;
   private boolean broken;
@@ -82,36 +95,64 @@ public final class ResponseStream {
 
   private void send(ByteBuf piece) {
     ChannelHandlerContext context = connection.context();
-    connection.responses().written();
-    if (exchange.isHttp10()) {
-      var _ = context.write(piece);
-      return;
-    }
     int size = piece.readableBytes();
-    boolean copied = size <= COPIED;
-    ByteBuf head = context.alloc().directBuffer(copied ? size + 12 : 12);
-    int shift = 28;
-    while (size >>> shift == 0) {
-      shift -= 4;
-    }
-    for (; shift >= 0; shift -= 4) {
-      head.writeByte(DIGITS[size >>> shift & 15]);
-    }
-    head.writeByte('\r').writeByte('\n');
-    if (copied) {
-      head.writeBytes(piece).writeByte('\r').writeByte('\n');
+    if (exchange.isHttp10()) {
+      connection.responses().written();
+      var _ = context.write(piece);
+    } else if (size <= COPIED) {
+      ByteBuf chunk = gathered;
+      if (chunk != null && chunk.readableBytes() + size > MOST_GATHERED) {
+        endChunk();
+        chunk = gathered;
+      }
+      if (chunk == null) {
+        int room = Math.max(size, lastGathered) + CHUNK_HEAD + END_OF_CHUNK.readableBytes();
+        chunk = context.alloc().directBuffer(room + LAST_CHUNK.length);
+        chunk.setIndex(CHUNK_HEAD, CHUNK_HEAD);
+        gathered = chunk;
+      }
+      chunk.writeBytes(piece);
       piece.release();
-      var _ = context.write(head);
     } else {
+      endChunk();
+      connection.responses().written();
+      ByteBuf head = context.alloc().directBuffer(CHUNK_HEAD).setIndex(CHUNK_HEAD, CHUNK_HEAD);
+      prefix(head, size);
       var _ = context.write(head);
       var _ = context.write(piece);
       var _ = context.write(END_OF_CHUNK.duplicate());
     }
   }
 
+  /** Writes what was gathered as one chunk. */
+  private void endChunk() {
+    ByteBuf chunk = gathered;
+    if (chunk != null) {
+      gathered = null;
+      lastGathered = chunk.readableBytes();
+      prefix(chunk, lastGathered);
+      connection.responses().written();
+      var _ = connection.context().write(chunk.writeByte('\r').writeByte('\n'));
+    }
+  }
+
+  /** Puts the size of a chunk into the room in front of {@code buffer}'s reader index. */
+  private static void prefix(ByteBuf buffer, int size) {
+    int at = buffer.readerIndex();
+    buffer.setByte(--at, '\n');
+    buffer.setByte(--at, '\r');
+    int rest = size;
+    do {
+      buffer.setByte(--at, DIGITS[rest & 15]);
+      rest >>>= 4;
+    } while (rest > 0);
+    buffer.readerIndex(at);
+  }
+
   /** Sends what was written. */
   public void flush() {
     if (begun && !closed) {
+      endChunk();
       connection.responses().flushUnlessReading();
     }
   }
@@ -168,6 +209,9 @@ public final class ResponseStream {
     for (ByteBuf piece = early.poll(); piece != null; piece = early.poll()) {
       send(piece);
     }
+    if (!ended) {
+      endChunk();
+    }
     if (broken) {
       var _ = context.close();
     } else if (!ended) {
@@ -180,9 +224,15 @@ public final class ResponseStream {
   ChannelFuture end() {
     closed = true;
     ChannelHandlerContext context = connection.context();
-    return exchange.isHttp10()
-        ? context.write(Unpooled.EMPTY_BUFFER)
-        : context.write(context.alloc().directBuffer(LAST_CHUNK.length).writeBytes(LAST_CHUNK));
+    ByteBuf chunk = gathered;
+    if (exchange.isHttp10()) {
+      return context.write(Unpooled.EMPTY_BUFFER);
+    } else if (chunk == null) {
+      return context.write(context.alloc().directBuffer(LAST_CHUNK.length).writeBytes(LAST_CHUNK));
+    }
+    gathered = null;
+    prefix(chunk, chunk.readableBytes());
+    return context.write(chunk.writeByte('\r').writeByte('\n').writeBytes(LAST_CHUNK));
   }
 
   /** The client may take more again. */
@@ -197,5 +247,9 @@ public final class ResponseStream {
     closed = true;
     early.forEach(ByteBuf::release);
     early.clear();
+    if (gathered != null) {
+      gathered.release();
+      gathered = null;
+    }
   }
 }

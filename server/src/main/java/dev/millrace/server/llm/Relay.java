@@ -329,7 +329,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private void events(ByteBuf piece) {
     StreamObserver seen = requireNonNull(observer);
     boolean isFirst = seen.events() == 0;
-    requireNonNull(framer).add(piece, piece.alloc(), part -> open().write(part));
+    requireNonNull(framer).add(piece, piece.alloc(), this::toClient);
     if (seen.events() > 0 && seen.lastNanos() - gapStart > 0) {
       gapStart = seen.lastNanos();
     }
@@ -338,6 +338,10 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       series().firstToken(seen.firstNanos() - sentNanos);
       arm();
     }
+  }
+
+  private void toClient(ByteBuf part) {
+    open().write(part);
   }
 
   /** The answer to the client, which begins now at the latest. */

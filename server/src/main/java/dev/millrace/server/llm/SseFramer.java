@@ -20,16 +20,17 @@ final class SseFramer {
   /** Sees the events. */
   interface Observer {
     /**
-     * A whole event with the empty line at its end, to be looked at only.
+     * A whole event with the empty line at its end: the bytes of {@code in} from {@code start} to
+     * {@code end}, to be looked at only.
      *
      * @return whether it is passed on
      */
-    boolean event(ByteBuf event);
+    boolean event(ByteBuf in, int start, int end);
   }
 
   private final Observer observer;
 
-  /** Goes on until an event ends. */
+  /** Goes on until an event ends, where lines may end with CR. */
   private final ByteProcessor search = b -> !endsEvent(b);
 
   /** The beginning of an event whose end has not come. */
@@ -63,17 +64,13 @@ final class SseFramer {
       int kept = joined.readerIndex();
       int start = kept;
       int i = scanned;
+      boolean hasReturns = afterReturn || joined.indexOf(i, joined.writerIndex(), (byte) '\r') >= 0;
       while (i < joined.writerIndex()) {
-        int last = joined.forEachByte(i, joined.writerIndex() - i, search);
-        if (last < 0) {
+        i = hasReturns ? endOfAnyEvent(joined, i) : endOfEvent(joined, i);
+        if (i < 0) {
           break;
         }
-        i = last + 1;
-        if (afterReturn && i < joined.writerIndex() && joined.getByte(i) == '\n') {
-          afterReturn = false;
-          i++;
-        }
-        boolean passed = isPassing || observer.event(joined.slice(start, i - start));
+        boolean passed = isPassing || observer.event(joined, start, i);
         isPassing = false;
         if (!passed) {
           pass(joined, kept, start, out);
@@ -96,9 +93,45 @@ final class SseFramer {
   }
 
   private static void pass(ByteBuf from, int start, int end, Consumer<ByteBuf> out) {
-    if (end > start) {
+    if (start == from.readerIndex() && end == from.writerIndex()) {
+      out.accept(from.retain());
+    } else if (end > start) {
       out.accept(from.retainedSlice(start, end - start));
     }
+  }
+
+  /**
+   * Behind the first event that ends at {@code from} or later; negative if none does. For lines
+   * that end with LF alone, which are nearly all: looks at eight bytes at a time.
+   */
+  private int endOfEvent(ByteBuf in, int from) {
+    int at = from;
+    while (at < in.writerIndex()) {
+      int newline = in.indexOf(at, in.writerIndex(), (byte) '\n');
+      boolean ends = newline == at && isLineEmpty;
+      isLineEmpty = newline >= 0;
+      if (newline < 0) {
+        return -1;
+      }
+      at = newline + 1;
+      if (ends) {
+        return at;
+      }
+    }
+    return -1;
+  }
+
+  /** The same for lines that end in any way. */
+  private int endOfAnyEvent(ByteBuf in, int from) {
+    int last = in.forEachByte(from, in.writerIndex() - from, search);
+    if (last < 0) {
+      return -1;
+    }
+    if (afterReturn && last + 1 < in.writerIndex() && in.getByte(last + 1) == '\n') {
+      afterReturn = false;
+      return last + 2;
+    }
+    return last + 1;
   }
 
   /** Whether an event ends with that byte. */

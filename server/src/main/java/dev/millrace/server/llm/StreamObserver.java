@@ -4,9 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.millrace.server.json.JsonSource;
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.ByteBufUtil;
-import io.netty.buffer.Unpooled;
-import io.netty.util.ByteProcessor;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -18,11 +15,10 @@ import tools.jackson.core.JsonToken;
  * thread-safe.
  */
 final class StreamObserver implements SseFramer.Observer {
-  private static final ByteBuf USAGE = Unpooled.unreleasableBuffer(text("usage\""));
-  private static final ByteBuf DONE = Unpooled.unreleasableBuffer(text("[DONE]"));
-  private static final ByteBuf ERROR = Unpooled.unreleasableBuffer(text("{\"error\""));
-  private static final ByteBuf NAME = Unpooled.unreleasableBuffer(text("data:"));
-  private static final int DATA = 5;
+  private static final byte[] USAGE = "usage\"".getBytes(UTF_8);
+  private static final byte[] DONE = "[DONE]".getBytes(UTF_8);
+  private static final byte[] ERROR = "{\"error\"".getBytes(UTF_8);
+  private static final byte[] NAME = "data:".getBytes(UTF_8);
 
   private final boolean hidesUsage;
   private final int mostText;
@@ -47,19 +43,14 @@ final class StreamObserver implements SseFramer.Observer {
     this.mostText = mostText;
   }
 
-  private static ByteBuf text(String text) {
-    return Unpooled.copiedBuffer(text, UTF_8);
-  }
-
   @Override
-  public boolean event(ByteBuf event) {
-    int start = dataStart(event);
-    if (start < 0) { // a comment, as a heartbeat, says nothing of tokens
+  public boolean event(ByteBuf in, int start, int end) {
+    int data = dataStart(in, start, end);
+    if (data < 0) { // a comment, as a heartbeat, says nothing of tokens
       return true;
     }
-    int end = lineEnd(event, start);
-    ByteBuf data = event.slice(start, end - start);
-    if (startsWith(data, DONE)) {
+    int dataEnd = lineEnd(in, data, end);
+    if (isAt(in, data, dataEnd, DONE)) {
       done = true;
       return true;
     }
@@ -67,55 +58,68 @@ final class StreamObserver implements SseFramer.Observer {
     if (events++ == 0) {
       firstNanos = lastNanos;
     }
-    failed |= startsWith(data, ERROR);
-    if (mostText > 0 || mentionsUsage(data)) {
-      return !(parse(data) && hidesUsage);
+    failed |= isAt(in, data, dataEnd, ERROR);
+    if (mostText > 0 || bringsUsage(in, data, dataEnd)) {
+      return !(parse(in.slice(data, dataEnd - data)) && hidesUsage);
     }
     return true;
   }
 
   /** Where the payload of the first line {@code data:} begins; negative if there is none. */
-  private static int dataStart(ByteBuf event) {
-    int at = event.readerIndex();
-    while (at < event.writerIndex()) {
-      int end = lineEnd(event, at);
-      if (end - at >= DATA && ByteBufUtil.equals(event, at, NAME, 0, DATA)) {
-        int start = at + DATA;
-        while (start < end && event.getByte(start) == ' ') {
-          start++;
+  private static int dataStart(ByteBuf in, int start, int end) {
+    int at = start;
+    while (at < end) {
+      if (isAt(in, at, end, NAME)) {
+        int data = at + NAME.length;
+        while (data < end && in.getByte(data) == ' ') {
+          data++;
         }
-        return start;
+        return data;
       }
-      at = end + 1;
+      at = lineEnd(in, at, end) + 1;
     }
     return -1;
   }
 
   /**
-   * Looks for a rare letter first, eight bytes at a time: nearly no event has what is looked for.
+   * Whether there is an object {@code usage}. Looks for a rare letter first, eight bytes at a time:
+   * nearly no event has what is looked for. An engine may say {@code "usage":null} in every event.
    */
-  private static boolean mentionsUsage(ByteBuf data) {
-    int end = data.writerIndex();
-    int size = USAGE.readableBytes();
-    int at = data.indexOf(data.readerIndex(), end, (byte) 'u');
-    while (at >= 0 && end - at >= size) {
-      if (ByteBufUtil.equals(data, at, USAGE, 0, size)) {
-        return true;
+  private static boolean bringsUsage(ByteBuf in, int start, int end) {
+    for (int at = in.indexOf(start, end, (byte) 'u');
+        at >= 0;
+        at = in.indexOf(at + 1, end, (byte) 'u')) {
+      if (isAt(in, at, end, USAGE)) {
+        int value = at + USAGE.length;
+        while (value < end && (in.getByte(value) == ' ' || in.getByte(value) == ':')) {
+          value++;
+        }
+        if (value < end && in.getByte(value) == '{') {
+          return true;
+        }
       }
-      at = data.indexOf(at + 1, end, (byte) 'u');
     }
     return false;
   }
 
-  private static int lineEnd(ByteBuf event, int from) {
-    int end = event.forEachByte(from, event.writerIndex() - from, ByteProcessor.FIND_CRLF);
-    return end < 0 ? event.writerIndex() : end;
+  /** The first LF or CR; {@code end} if there is none. */
+  private static int lineEnd(ByteBuf in, int from, int end) {
+    int newline = in.indexOf(from, end, (byte) '\n');
+    int until = newline < 0 ? end : newline;
+    int carriageReturn = in.indexOf(from, until, (byte) '\r');
+    return carriageReturn < 0 ? until : carriageReturn;
   }
 
-  private static boolean startsWith(ByteBuf data, ByteBuf text) {
-    int size = text.readableBytes();
-    return data.readableBytes() >= size
-        && ByteBufUtil.equals(data, data.readerIndex(), text, text.readerIndex(), size);
+  private static boolean isAt(ByteBuf in, int at, int end, byte[] text) {
+    if (end - at < text.length) {
+      return false;
+    }
+    for (int i = 0; i < text.length; i++) {
+      if (in.getByte(at + i) != text[i]) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Reads a chunk; whether it brings nothing but the usage. */
@@ -244,7 +248,7 @@ final class StreamObserver implements SseFramer.Observer {
 
     /** Reads it out of a whole answer; leaves it as it is if there is none. */
     void readFrom(ByteBuf answer) {
-      if (!mentionsUsage(answer)) {
+      if (!bringsUsage(answer, answer.readerIndex(), answer.writerIndex())) {
         return;
       }
       try (JsonParser parser = JsonSource.of(answer, answer.readableBytes()).parser()) {

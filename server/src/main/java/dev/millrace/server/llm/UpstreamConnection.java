@@ -40,6 +40,9 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     void broken(Throwable cause);
   }
 
+  /** Largest body that is copied behind its head. */
+  private static final int COPIED = 4 << 10;
+
   private final Upstream upstream;
   private final UpstreamPool pool;
   private @Nullable ChannelHandlerContext context;
@@ -97,7 +100,11 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     receiver = answerTo;
     sawBytes = false;
     keepAlive = true;
-    if (body.isReadable()) {
+    int size = body.readableBytes();
+    if (size > 0 && size <= COPIED) { // one buffer is sent faster than two
+      var _ = channel().writeAndFlush(head.writeBytes(body));
+      body.release();
+    } else if (size > 0) {
       var _ = channel().write(head);
       var _ = channel().writeAndFlush(body);
     } else {

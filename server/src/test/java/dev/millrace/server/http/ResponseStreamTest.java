@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.netty.handler.codec.http.HttpMethod;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -26,11 +27,13 @@ class ResponseStreamTest {
 
   /** An answer that has begun. */
   private record Started(HttpExchange exchange, ResponseStream stream) {
-    void write(String text) {
+    void write(String... pieces) {
       exchange
           .eventLoop()
           .execute(() -> {
-            stream.write(exchange.newBody(text.length()).writeBytes(text.getBytes(UTF_8)));
+            for (String text : pieces) {
+              stream.write(exchange.newBody(text.length()).writeBytes(text.getBytes(UTF_8)));
+            }
             stream.flush();
           });
     }
@@ -73,6 +76,30 @@ class ResponseStreamTest {
       assertThat(client.get("/text").read().body()).isEqualTo("text");
     }
     assertThat(aborted).hasValue(0);
+  }
+
+  @Test
+  void smallPiecesOfOneTime_makeOneChunk_inTheirOrder() throws Exception {
+    try (RawClient client = server.connect()) {
+      client.get("/stream");
+      Started answer = started.take();
+      answer.write("a", "bc", "x".repeat(5000), "d", "ef");
+      client.read(true);
+      assertThat(client.readText(3 + 3 + 2)).isEqualTo("3\r\nabc\r\n");
+      assertThat(client.readText(6 + 5000 + 2)).startsWith("1388\r\nxxx").endsWith("x\r\n");
+      assertThat(client.readText(3 + 3 + 2)).isEqualTo("3\r\ndef\r\n");
+      String[] many = new String[100];
+      Arrays.fill(many, "y".repeat(1000)); // more than is gathered for one chunk
+      answer.write(many);
+      answer.finish();
+      int[] sizes = {32_000, 32_000, 32_000, 4_000};
+      for (int size : sizes) {
+        String head = Integer.toHexString(size) + "\r\n";
+        assertThat(client.readText(head.length() + size + 2))
+            .isEqualTo(head + "y".repeat(size) + "\r\n");
+      }
+      assertThat(client.readText(5)).isEqualTo("0\r\n\r\n");
+    }
   }
 
   @Test

@@ -20,8 +20,8 @@ class SseFramerTest {
   private final StringBuilder passed = new StringBuilder();
 
   private SseFramer framer(String hidden) {
-    return new SseFramer(event -> {
-      String text = event.toString(UTF_8);
+    return new SseFramer((in, start, end) -> {
+      String text = in.toString(start, end - start, UTF_8);
       events.add(text);
       return hidden.isEmpty() || !text.contains(hidden);
     });
@@ -75,6 +75,31 @@ class SseFramerTest {
       assertThat(passed.toString()).isEqualTo(stream);
       assertThat(events).hasSize(4);
       assertThat(events.get(2)).contains("event: x", "data: b", "data: c");
+    }
+  }
+
+  @Test
+  void linesMayEndDifferently_inOneStream() {
+    Random random = new Random(11);
+    for (int round = 0; round < 500; round++) {
+      events.clear();
+      StringBuilder stream = new StringBuilder();
+      List<String> expected = new ArrayList<>();
+      String[] ends = {"\n", "\n", "\n", "\r\n", "\r"};
+      for (int i = 0; i < 20; i++) {
+        String end = ends[random.nextInt(ends.length)];
+        String event = "data: " + "x".repeat(random.nextInt(30)) + end + end;
+        stream.append(event);
+        expected.add(event.strip());
+      }
+      SseFramer framer = framer("");
+      for (int at = 0; at < stream.length(); ) {
+        int end = Math.min(stream.length(), at + 1 + random.nextInt(100));
+        add(framer, stream.substring(at, end));
+        at = end;
+      }
+      framer.close();
+      assertThat(events).map(String::strip).containsExactlyElementsOf(expected);
     }
   }
 
