@@ -59,7 +59,7 @@ final class StreamObserver implements SseFramer.Observer {
       firstNanos = lastNanos;
     }
     failed |= isAt(in, data, dataEnd, ERROR);
-    if (mostText > 0 || bringsUsage(in, data, dataEnd)) {
+    if (mostText > 0 || usage(in, data, dataEnd) >= 0) {
       return !(parse(in.slice(data, dataEnd - data)) && hidesUsage);
     }
     return true;
@@ -82,10 +82,11 @@ final class StreamObserver implements SseFramer.Observer {
   }
 
   /**
-   * Whether there is an object {@code usage}. Looks for a rare letter first, eight bytes at a time:
-   * nearly no event has what is looked for. An engine may say {@code "usage":null} in every event.
+   * Where the object {@code usage} begins; negative if there is none. Looks for a rare letter first,
+   * eight bytes at a time: nearly no event has what is looked for. An engine may say {@code
+   * "usage":null} in every event. In a text the quote would stand behind a backslash.
    */
-  private static boolean bringsUsage(ByteBuf in, int start, int end) {
+  private static int usage(ByteBuf in, int start, int end) {
     for (int at = in.indexOf(start, end, (byte) 'u');
         at >= 0;
         at = in.indexOf(at + 1, end, (byte) 'u')) {
@@ -95,11 +96,11 @@ final class StreamObserver implements SseFramer.Observer {
           value++;
         }
         if (value < end && in.getByte(value) == '{') {
-          return true;
+          return value;
         }
       }
     }
-    return false;
+    return -1;
   }
 
   /** The first LF or CR; {@code end} if there is none. */
@@ -248,21 +249,14 @@ final class StreamObserver implements SseFramer.Observer {
 
     /** Reads it out of a whole answer; leaves it as it is if there is none. */
     void readFrom(ByteBuf answer) {
-      if (!bringsUsage(answer, answer.readerIndex(), answer.writerIndex())) {
+      int at = StreamObserver.usage(answer, answer.readerIndex(), answer.writerIndex());
+      if (at < 0) {
         return;
       }
-      try (JsonParser parser = JsonSource.of(answer, answer.readableBytes()).parser()) {
-        if (parser.nextToken() != JsonToken.START_OBJECT) {
-          return;
-        }
-        while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
-          boolean isUsage = parser.currentName().equals("usage");
-          if (parser.nextToken() == JsonToken.START_OBJECT && isUsage) {
-            read(parser);
-            return;
-          }
-          parser.skipChildren();
-        }
+      ByteBuf object = answer.slice(at, answer.writerIndex() - at);
+      try (JsonParser parser = JsonSource.of(object, object.readableBytes()).parser()) {
+        parser.nextToken();
+        read(parser);
       } catch (JacksonException e) {
         // The client will see what it is.
       }
