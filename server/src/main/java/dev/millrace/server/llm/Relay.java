@@ -72,8 +72,11 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private boolean isInside;
   private boolean hasRetried;
 
+  /** What of the server's memory for requests is taken for the request's body. */
+  private int requestMemory;
+
   // The attempt that is under way.
-  private @Nullable Replica replica;
+  private Replica.@Nullable Visit visit;
 
   /** The upstream that was asked last; empty before. */
   private String asked = "";
@@ -124,13 +127,22 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     if (phase == Phase.OVER) {
       return;
     }
+    int size = request.body().readableBytes();
+    if (!parts.takeMemory(size)) {
+      failHere(
+          InferenceException.exhausted(
+              "the server has reached its limit of bytes of requests in flight",
+              Duration.ofSeconds(1)));
+      return;
+    }
+    requestMemory = size;
     try {
       if (model.gate().enter(this)) {
         begin();
       } else {
         arm();
       }
-    } catch (InferenceException e) {
+    } catch (RuntimeException e) {
       failHere(e);
     }
   }
@@ -184,9 +196,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       return;
     }
     tried.add(chosen);
-    replica = chosen;
     asked = chosen.upstream().toString();
-    chosen.begin();
+    visit = chosen.begin(System.nanoTime());
     open(chosen, false);
   }
 
@@ -271,9 +282,12 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   public void head(int answered, HttpHeaders with) {
     status = answered;
     headers = with;
-    if (policy.retryOn().contains(answered) && (mayRetry() || mayFallBack())) {
-      failed(answered, "an upstream answered " + answered);
-      return;
+    if (policy.retryOn().contains(answered)) {
+      boolean isRetried = takeRetry();
+      if (isRetried || mayFallBack()) {
+        failed(answered, "an upstream answered " + answered, isRetried);
+        return;
+      }
     }
     String type = with.get(HttpHeaderNames.CONTENT_TYPE, "");
     boolean isEvents = type.regionMatches(true, 0, "text/event-stream", 0, 17);
@@ -299,31 +313,42 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     switch (form) {
       case NONE -> piece.release();
       case ERROR -> {
-        if (heldBytes < MOST_ERROR) {
-          hold(piece);
-        } else {
+        if (heldBytes >= MOST_ERROR || !hold(piece)) {
           piece.release();
         }
       }
       case EVENTS -> events(piece);
       case PLAIN -> {
-        if (stream != null) {
-          stream.write(piece);
-        } else {
-          hold(piece);
-          if (heldBytes > MOST_HELD) {
-            ResponseStream opened = open();
-            held.forEach(opened::write);
-            held.clear();
-          }
+        if (stream != null || heldBytes + piece.readableBytes() > MOST_HELD || !hold(piece)) {
+          pass(piece);
         }
       }
     }
   }
 
-  private void hold(ByteBuf piece) {
+  /** Keeps a piece of the answer; whether there is memory for it. */
+  private boolean hold(ByteBuf piece) {
+    if (!parts.takeMemory(piece.readableBytes())) {
+      return false;
+    }
     held.add(piece);
     heldBytes += piece.readableBytes();
+    return true;
+  }
+
+  /** What was held has gone elsewhere. */
+  private void forgetHeld() {
+    held.clear();
+    parts.giveMemory(heldBytes);
+    heldBytes = 0;
+  }
+
+  /** Sends a piece of an answer that is too large to be held, after what was held. */
+  private void pass(ByteBuf piece) {
+    ResponseStream to = open();
+    held.forEach(to::write);
+    forgetHeld();
+    to.write(piece);
   }
 
   private void events(ByteBuf piece) {
@@ -334,7 +359,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       gapStart = seen.lastNanos();
     }
     if (isFirst && seen.events() > 0) {
-      fit().succeeded();
+      current().succeeded();
       series().firstToken(seen.firstNanos() - sentNanos);
       arm();
     }
@@ -409,7 +434,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       case NONE -> failed(502, "an upstream answered nothing");
       case ERROR -> relayError();
       case PLAIN -> {
-        fit().succeeded();
+        current().succeeded();
         if (stream != null) {
           stream.finish();
         } else {
@@ -444,7 +469,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       body.writeBytes(piece);
       piece.release();
     }
-    held.clear();
+    forgetHeld();
     requireNonNull(observer).usage().readFrom(body);
     parts.log().answered(target.lease(), request, body);
     String type = requireNonNull(headers).get(HttpHeaderNames.CONTENT_TYPE);
@@ -454,9 +479,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   /** Answers with the upstream's error. */
   private void relayError() {
     if (status >= 500) {
-      fit().failed(System.nanoTime());
+      current().failed(System.nanoTime());
     } else {
-      fit().succeeded();
+      current().succeeded();
     }
     if (stream != null) { // by a heartbeat
       breakOff(status, "the upstream answered %d".formatted(status));
@@ -467,7 +492,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       answer.writeBytes(piece);
       piece.release();
     }
-    held.clear();
+    forgetHeld();
     String retryAfter = requireNonNull(headers).get(HttpHeaderNames.RETRY_AFTER);
     if (retryAfter != null) {
       exchange.header("Retry-After", retryAfter);
@@ -492,7 +517,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       endStream();
     } else if (lost.isReused() && !lost.sawBytes() && System.nanoTime() - sentNanos < STALE_NANOS) {
       // It closed the connection for being idle while the request was on its way.
-      open(requireNonNull(replica), true);
+      open(current().replica(), true);
     } else if (cause instanceof IOException) {
       failed(
           502,
@@ -504,8 +529,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     }
   }
 
-  private Replica fit() {
-    return requireNonNull(replica);
+  private Replica.Visit current() {
+    return requireNonNull(visit);
   }
 
   // ---- failures
@@ -520,11 +545,20 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     return stream == null && policy.fallback().isPresent() && !request.isFallback();
   }
 
+  /** Whether another upstream is tried, which has been paid for. */
+  private boolean takeRetry() {
+    return mayRetry() && model.budget().take();
+  }
+
   /** The attempt has failed: tries another upstream, if that is possible. */
   private void failed(int code, String message) {
-    fit().failed(System.nanoTime());
+    failed(code, message, takeRetry());
+  }
+
+  private void failed(int code, String message, boolean isRetried) {
+    current().failed(System.nanoTime());
     endAttempt();
-    if (mayRetry() && model.budget().take()) {
+    if (isRetried) {
       hasRetried = true;
       model.meters().retried();
       phase = Phase.ASKING;
@@ -541,14 +575,13 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       connection = null;
       used.close();
     }
-    Replica left = replica;
+    Replica.Visit left = visit;
     if (left != null) {
-      replica = null;
+      visit = null;
       left.ended();
     }
     held.forEach(ByteBuf::release);
-    held.clear();
-    heldBytes = 0;
+    forgetHeld();
     form = Form.NONE;
     if (framer != null) {
       framer.close();
@@ -585,10 +618,10 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   }
 
   /** Refused here, before or after the queue. */
-  private void failHere(InferenceException error) {
+  private void failHere(RuntimeException error) {
     answerHeaders();
     OpenAiErrors.fail(exchange, error);
-    int code = OpenAiErrors.status(error.code());
+    int code = OpenAiErrors.status(InferenceException.of(error).code());
     settle(code, Integer.toString(code));
   }
 
@@ -678,6 +711,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     long now = System.nanoTime();
     Times times = policy.times();
     if (left(startNanos, times.total(), now) <= 0) {
+      if (isSilent(now)) {
+        current().failed(now);
+      }
       endAttempt();
       giveUpForGood(504, "the answer took longer than %s".formatted(text(times.total())));
     } else if (phase == Phase.QUEUED) {
@@ -698,6 +734,14 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       failed(504, "no further token came within %s".formatted(text(times.gap())));
     }
     arm();
+  }
+
+  /** Whether it is the upstream's doing that there is no answer: it had half of the time. */
+  private boolean isSilent(long now) {
+    return connection != null
+        && !hasToken()
+        && !isPaused
+        && 2 * (now - sentNanos) >= policy.times().total().toNanos();
   }
 
   private static String text(Duration time) {
@@ -765,6 +809,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       isInside = false;
       model.gate().leave(this);
     }
+    parts.giveMemory(requestMemory);
     request.close();
     target.lease().close();
   }
