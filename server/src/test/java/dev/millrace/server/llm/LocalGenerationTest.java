@@ -70,9 +70,10 @@ class LocalGenerationTest {
       implements TextGenerator {
     @Override
     public Set<GenerationRequest.Operation> operations() {
-      return how.equals("operations")
-          ? throwing(new IllegalStateException("broken"))
-          : Set.of(GenerationRequest.Operation.CHAT);
+      if (how.equals("operations")) {
+        throw new IllegalStateException("broken");
+      }
+      return Set.of(GenerationRequest.Operation.CHAT);
     }
 
     @Override
@@ -80,12 +81,11 @@ class LocalGenerationTest {
       return switch (how) {
         case "unavailable" -> throw InferenceException.unavailable("it is gone");
         case "broken" -> throw new IllegalStateException("broken");
-        default -> subscriber -> throwing(new IllegalStateException("broken"));
+        default ->
+            subscriber -> {
+              throw new IllegalStateException("broken");
+            };
       };
-    }
-
-    private static <T> T throwing(RuntimeException failure) {
-      throw failure;
     }
 
     @Override
