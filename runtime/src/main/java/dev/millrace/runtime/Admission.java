@@ -63,6 +63,23 @@ final class Admission {
     }
   }
 
+  /**
+   * Takes bytes for something that is no request, which {@link #give} gives back; whether there is
+   * room. What is larger than the bound has room when it is alone.
+   */
+  boolean take(long more) {
+    long now = bytes.addAndGet(more);
+    if (now > maxBytes && now != more) {
+      bytes.addAndGet(-more);
+      return false;
+    }
+    return true;
+  }
+
+  void give(long taken) {
+    bytes.addAndGet(-taken);
+  }
+
   int requests() {
     return requests.get();
   }

@@ -202,7 +202,7 @@ public enum Metric {
       "millrace.requests.in.flight.memory",
       Type.GAUGE,
       "bytes",
-      "Memory of the inputs of the requests in flight."),
+      "Memory of the inputs of the requests in flight, and of what is held of relayed answers."),
   TENSOR_MEMORY_USED(
       "millrace.tensor.memory.used",
       Type.GAUGE,

@@ -189,11 +189,27 @@ public final class ModelServer implements AutoCloseable {
   }
 
   /**
-   * Whether the inputs of the requests in flight take so much of the memory that they may take that
-   * no more is to be read from clients until some are answered.
+   * Whether the requests in flight take so much of the memory that they may take that no more is to
+   * be read from clients until some are answered.
    */
   public boolean isPressed() {
     return admission.isPressed();
+  }
+
+  /**
+   * Takes bytes of the memory that requests in flight may take, for what does not go through {@link
+   * #infer}, as a request that is relayed. Whoever took them {@linkplain #giveMemory gives} them
+   * back, once. Any thread.
+   *
+   * @return whether there are as many; what is larger than the whole is let in when it is alone
+   */
+  public boolean takeMemory(long bytes) {
+    return admission.take(bytes);
+  }
+
+  /** Gives back what was {@linkplain #takeMemory taken}. */
+  public void giveMemory(long bytes) {
+    admission.give(bytes);
   }
 
   /** Where the measurements go. */

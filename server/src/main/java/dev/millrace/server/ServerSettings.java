@@ -389,7 +389,8 @@ final class ServerSettings {
           Group.LIMITS,
           ValueType.size(1),
           RUNTIME.maxInFlightBytes(),
-          "Memory that their inputs may take. A request that is alone may be larger.");
+          "Memory that their inputs may take, and what is held of relayed answers. A request that is"
+              + " alone may be larger.");
   static final Setting<Duration> DETECTION_TIMEOUT =
       fixed(
           "detection-timeout",

@@ -5,6 +5,7 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.TensorModel;
 import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.api.spi.UpstreamModel;
+import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.Router;
@@ -34,6 +35,7 @@ public final class LlmRoutes implements Routes, RelayParts {
   private static final String REQUEST_ID = "X-Request-Id";
   private static final int LONGEST_ID = 256;
 
+  private final ModelServer server;
   private final LlmConfig config;
   private final LlmModels models;
   private final ApiKeys keys;
@@ -52,6 +54,7 @@ public final class LlmRoutes implements Routes, RelayParts {
    * @throws InferenceException INVALID_ARGUMENT if the keys cannot be read
    */
   public LlmRoutes(ModelServer server, EventLoops loops, LlmConfig config) {
+    this.server = server;
     this.config = config;
     this.keys = new ApiKeys(config.keysFile());
     for (EventExecutor executor : loops.group()) {
@@ -176,31 +179,42 @@ public final class LlmRoutes implements Routes, RelayParts {
   }
 
   @Override
+  public boolean takeMemory(int bytes) {
+    return server.takeMemory(bytes);
+  }
+
+  @Override
+  public void giveMemory(int bytes) {
+    server.giveMemory(bytes);
+  }
+
+  @Override
   public void start(LlmRequest request, String name) {
-    HttpExchange exchange = request.exchange();
     Target target;
     try {
       Target found = models.find(name);
       target = request.isFallback() ? new Target(found.lease(), Target.Naming.ALIAS) : found;
-    } catch (InferenceException e) {
+    } catch (RuntimeException e) {
       request.close();
-      OpenAiErrors.fail(exchange, e);
+      OpenAiErrors.fail(request.exchange(), e);
       return;
     }
+    ModelLease lease = target.lease();
     try {
-      switch (target.lease().servable()) {
+      switch (lease.servable()) {
         case UpstreamModel upstream ->
-            new Relay(this, request, target, models.served(target.lease().id(), upstream)).start();
+            new Relay(this, request, target, models.served(lease.id(), upstream)).start();
         case TextGenerator generator -> generation.start(request, target, generator);
         case TensorModel _ -> {
-          try (request;
-              var _ = target.lease()) {
-            embeddings.start(request, target.lease());
-          }
+          embeddings.start(request, lease);
+          request.close();
+          lease.close();
         }
       }
-    } catch (InferenceException e) {
-      OpenAiErrors.fail(exchange, e);
+    } catch (RuntimeException e) { // nobody has taken anything over
+      request.close();
+      lease.close();
+      OpenAiErrors.fail(request.exchange(), e);
     }
   }
 

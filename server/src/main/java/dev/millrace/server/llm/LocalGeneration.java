@@ -35,29 +35,30 @@ final class LocalGeneration {
   /**
    * Starts on a request; on the event loop.
    *
-   * @param request taken over
-   * @param target its lease is taken over
+   * @param request taken over, unless this throws
+   * @param target its lease is taken over, unless this throws
+   * @throws RuntimeException if the model cannot do what is asked
    */
   void start(LlmRequest request, Target target, TextGenerator generator) {
     Optional<GenerationRequest.Operation> operation = operation(request.operation());
     if (operation.isEmpty() || !generator.operations().contains(operation.get())) {
-      String name = target.lease().id().name();
-      request.close();
-      target.lease().close();
-      throw LlmRoutes.cannot(name, request.operation(), "it has another use");
+      throw LlmRoutes.cannot(target.lease().id().name(), request.operation(), "it has another use");
     }
-    byte[] body = ByteBufUtil.getBytes(request.body());
-    Run run = new Run(request, target);
-    request.exchange().onAbort(run::clientGone);
-    generator
-        .generate(
+    Flow.Publisher<TextGenerator.Part> answer =
+        generator.generate(
             new GenerationRequest(
                 operation.get(),
                 // A copy, because whoever reads it may do so while it is being cancelled.
-                ByteBuffer.wrap(body),
+                ByteBuffer.wrap(ByteBufUtil.getBytes(request.body())),
                 headers(request.exchange()),
-                Deadline.none()))
-        .subscribe(run);
+                Deadline.none()));
+    Run run = new Run(request, target);
+    request.exchange().onAbort(run::clientGone);
+    try {
+      answer.subscribe(run);
+    } catch (RuntimeException e) {
+      run.onError(e);
+    }
   }
 
   private static Optional<GenerationRequest.Operation> operation(Operation operation) {

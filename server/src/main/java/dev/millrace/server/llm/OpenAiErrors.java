@@ -10,6 +10,8 @@ import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -19,6 +21,7 @@ import tools.jackson.core.JsonToken;
  * servers answer made into it.
  */
 final class OpenAiErrors {
+  private static final Logger LOG = LoggerFactory.getLogger(OpenAiErrors.class);
   private static final int MOST_TEXT = 2000;
 
   private OpenAiErrors() {}
@@ -61,6 +64,9 @@ final class OpenAiErrors {
   /** Answers with why a request failed here. */
   static void fail(HttpExchange exchange, Throwable failure) {
     InferenceException error = InferenceException.of(failure);
+    if (error.code() == ErrorCode.INTERNAL) {
+      LOG.error("{} failed", exchange.target(), failure);
+    }
     error
         .retryAfter()
         .ifPresent(delay ->

@@ -5,15 +5,13 @@ import static java.util.Objects.requireNonNull;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.UpstreamPolicy;
 import dev.millrace.api.spi.UpstreamPolicy.Choice;
-import dev.millrace.api.spi.UpstreamPolicy.Times;
 import dev.millrace.runtime.GenerationMeters;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.ResponseStream;
+import dev.millrace.server.llm.TimeLimits.Limit;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
-import io.netty.util.AsciiString;
-import io.netty.util.concurrent.Future;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -30,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * held until it is complete, so that one that breaks off is answered with an error; a long one, and
  * a stream of events from its first event on, goes out as it comes, as fast as the client takes it.
  */
-final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
+final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimits.Watched {
   /** Largest answer that is held until it is complete. */
   private static final int MOST_HELD = 256 << 10;
 
@@ -39,8 +37,6 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
 
   /** Most bytes of an upstream's error that are read. */
   private static final int MOST_ERROR = 1 << 20;
-
-  private static final byte[] HEARTBEAT = {':', '\n', '\n'};
 
   private enum Phase {
     /** Waits to be let in. */
@@ -67,20 +63,21 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private final ServedModel model;
   private final UpstreamPolicy policy;
   private final List<Replica> tried = new ArrayList<>(2);
-  private final long startNanos = System.nanoTime();
+  private final TimeLimits limits;
   private Phase phase = Phase.QUEUED;
   private boolean isInside;
-  private boolean hasRetried;
+
+  /** What of the server's memory for requests is taken for the request's body. */
+  private int requestMemory;
 
   // The attempt that is under way.
-  private @Nullable Replica replica;
+  private Replica.@Nullable Visit visit;
 
   /** The upstream that was asked last; empty before. */
   private String asked = "";
 
   private @Nullable UpstreamConnection connection;
   private int attempt;
-  private long sentNanos;
 
   // The answer.
   private Form form = Form.NONE;
@@ -88,19 +85,11 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private @Nullable HttpHeaders headers;
   private @Nullable StreamObserver observer;
   private @Nullable SseFramer framer;
-  private final List<ByteBuf> held = new ArrayList<>(2);
-  private int heldBytes;
-  private @Nullable ResponseStream stream;
+  private final HeldAnswer held;
+  private final ClientAnswer answer;
 
-  /** Whether what the client gets is a stream of events. */
-  private boolean isEventStream;
-
+  /** Whether nothing is read, because the client takes nothing. */
   private boolean isPaused;
-  private long gapStart;
-  private long lastBeat;
-
-  private @Nullable Future<?> timer;
-  private long timerAt;
 
   /**
    * A relay of one request.
@@ -115,6 +104,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     this.target = target;
     this.model = model;
     this.policy = model.policy();
+    this.limits = new TimeLimits(exchange.eventLoop(), policy, this);
+    this.held = new HeldAnswer(parts);
+    this.answer = new ClientAnswer(request, this::resume);
   }
 
   // ---- to be let in
@@ -124,13 +116,22 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     if (phase == Phase.OVER) {
       return;
     }
+    int size = request.body().readableBytes();
+    if (!parts.takeMemory(size)) {
+      failHere(
+          InferenceException.exhausted(
+              "the server has reached its limit of bytes of requests in flight",
+              Duration.ofSeconds(1)));
+      return;
+    }
+    requestMemory = size;
     try {
       if (model.gate().enter(this)) {
         begin();
       } else {
-        arm();
+        limits.arm();
       }
-    } catch (InferenceException e) {
+    } catch (RuntimeException e) {
       failHere(e);
     }
   }
@@ -156,7 +157,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   private void begin() {
     isInside = true;
     phase = Phase.ASKING;
-    lastBeat = System.nanoTime();
+    limits.start(Limit.HEARTBEAT, System.nanoTime());
     model.budget().pay();
     try {
       parts.log().begin(target.lease(), request);
@@ -184,9 +185,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       return;
     }
     tried.add(chosen);
-    replica = chosen;
     asked = chosen.upstream().toString();
-    chosen.begin();
+    visit = chosen.begin(System.nanoTime());
     open(chosen, false);
   }
 
@@ -225,7 +225,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
             failed(503, "an upstream could not be reached");
           }
         });
-    arm();
+    limits.arm();
   }
 
   private void send(UpstreamConnection to, Replica chosen) {
@@ -249,11 +249,12 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
             authorization(chosen),
             request.id(),
             body.readableBytes());
-    sentNanos = System.nanoTime();
-    gapStart = sentNanos;
+    long now = System.nanoTime();
+    limits.start(Limit.FIRST_TOKEN, now);
+    limits.start(Limit.GAP, now);
     to.setReading(true);
     to.send(head, body, this);
-    arm();
+    limits.arm();
   }
 
   private @Nullable String authorization(Replica chosen) {
@@ -271,9 +272,12 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   public void head(int answered, HttpHeaders with) {
     status = answered;
     headers = with;
-    if (policy.retryOn().contains(answered) && (mayRetry() || mayFallBack())) {
-      failed(answered, "an upstream answered " + answered);
-      return;
+    if (policy.retryOn().contains(answered)) {
+      boolean isRetried = takeRetry();
+      if (isRetried || mayFallBack()) {
+        failed(answered, "an upstream answered " + answered, isRetried);
+        return;
+      }
     }
     String type = with.get(HttpHeaderNames.CONTENT_TYPE, "");
     boolean isEvents = type.regionMatches(true, 0, "text/event-stream", 0, 17);
@@ -299,44 +303,32 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     switch (form) {
       case NONE -> piece.release();
       case ERROR -> {
-        if (heldBytes < MOST_ERROR) {
-          hold(piece);
-        } else {
+        if (!held.add(piece, MOST_ERROR)) {
           piece.release();
         }
       }
       case EVENTS -> events(piece);
       case PLAIN -> {
-        if (stream != null) {
-          stream.write(piece);
-        } else {
-          hold(piece);
-          if (heldBytes > MOST_HELD) {
-            ResponseStream opened = open();
-            held.forEach(opened::write);
-            held.clear();
-          }
+        if (answer.hasBegun() || !held.add(piece, MOST_HELD)) {
+          ResponseStream to = open();
+          held.moveTo(to);
+          to.write(piece);
         }
       }
     }
-  }
-
-  private void hold(ByteBuf piece) {
-    held.add(piece);
-    heldBytes += piece.readableBytes();
   }
 
   private void events(ByteBuf piece) {
     StreamObserver seen = requireNonNull(observer);
     boolean isFirst = seen.events() == 0;
     requireNonNull(framer).add(piece, piece.alloc(), this::toClient);
-    if (seen.events() > 0 && seen.lastNanos() - gapStart > 0) {
-      gapStart = seen.lastNanos();
+    if (seen.events() > 0 && seen.lastNanos() - limits.startOf(Limit.GAP) > 0) {
+      limits.start(Limit.GAP, seen.lastNanos());
     }
     if (isFirst && seen.events() > 0) {
-      fit().succeeded();
-      series().firstToken(seen.firstNanos() - sentNanos);
-      arm();
+      current().succeeded();
+      series().firstToken(seen.firstNanos() - sentNanos());
+      limits.arm();
     }
   }
 
@@ -346,46 +338,14 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
 
   /** The answer to the client, which begins now at the latest. */
   private ResponseStream open() {
-    if (stream == null) {
-      if (form == Form.EVENTS) {
-        isEventStream = true;
-        exchange.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no");
-      }
-      passHeaders();
-      String type = headers == null ? null : headers.get(HttpHeaderNames.CONTENT_TYPE);
-      stream = exchange.stream(status, type == null ? null : AsciiString.of(type), this::resume);
-    }
-    return stream;
-  }
-
-  private void passHeaders() {
-    if (headers != null) {
-      RequestHead.forEachBack(
-          headers,
-          (name, value) -> {
-            boolean isOwn = form == Form.EVENTS && name.equalsIgnoreCase("cache-control");
-            if (!isOwn) {
-              exchange.header(name, value);
-            }
-          });
-    }
-    answerHeaders();
-  }
-
-  private void answerHeaders() {
-    exchange.header("X-Request-Id", request.id());
-    if (hasRetried) { // the client's own tries would multiply with those
-      exchange.header("X-Should-Retry", "false");
-    }
+    return answer.begin(status, requireNonNull(headers), form == Form.EVENTS);
   }
 
   @Override
   public void readComplete() {
-    ResponseStream to = stream;
-    if (to != null && phase != Phase.OVER) {
-      to.flush();
+    if (phase != Phase.OVER && !answer.flush()) {
       UpstreamConnection from = connection;
-      if (!to.isWritable() && from != null) {
+      if (from != null) {
         isPaused = true;
         from.setReading(false);
       }
@@ -397,9 +357,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     UpstreamConnection from = connection;
     if (isPaused && from != null) {
       isPaused = false;
-      gapStart = System.nanoTime();
+      limits.start(Limit.GAP, System.nanoTime());
       from.setReading(true);
-      arm();
+      limits.arm();
     }
   }
 
@@ -413,9 +373,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       case NONE -> failed(502, "an upstream answered nothing");
       case ERROR -> relayError();
       case PLAIN -> {
-        fit().succeeded();
-        if (stream != null) {
-          stream.finish();
+        current().succeeded();
+        if (answer.hasBegun()) {
+          answer.finish();
         } else {
           respond();
         }
@@ -426,7 +386,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
         if (rest != null) {
           open().write(rest);
         }
-        if (stream == null || requireNonNull(observer).events() == 0) {
+        if (!answer.hasBegun() || requireNonNull(observer).events() == 0) {
           failed(502, "an upstream ended its stream before the first event");
         } else {
           endStream();
@@ -436,51 +396,36 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
   }
 
   private void endStream() {
-    requireNonNull(stream).finish();
+    answer.finish();
     settle(200, requireNonNull(observer).isFailed() ? "stream_error" : "");
   }
 
   /** Answers with what was held. */
   private void respond() {
-    passHeaders();
-    ByteBuf body = exchange.newBody(heldBytes);
-    for (ByteBuf piece : held) {
-      body.writeBytes(piece);
-      piece.release();
-    }
-    held.clear();
+    ByteBuf body = exchange.newBody(held.size());
+    held.moveTo(body);
     requireNonNull(observer).usage().readFrom(body);
     parts.log().answered(target.lease(), request, body);
-    String type = requireNonNull(headers).get(HttpHeaderNames.CONTENT_TYPE);
-    exchange.respond(status, type == null ? null : AsciiString.of(type), body, List.of(), null);
+    answer.respond(status, requireNonNull(headers), body);
   }
 
   /** Answers with the upstream's error. */
   private void relayError() {
     if (status >= 500) {
-      fit().failed(System.nanoTime());
+      current().failed(System.nanoTime());
     } else {
-      fit().succeeded();
+      current().succeeded();
     }
-    if (stream != null) { // by a heartbeat
-      breakOff(status, "the upstream answered %d".formatted(status));
+    if (answer.hasBegun()) { // by a heartbeat
+      failAnswer(status, "the upstream answered " + status);
       return;
     }
-    ByteBuf answer = request.body().alloc().buffer(heldBytes);
-    for (ByteBuf piece : held) {
-      answer.writeBytes(piece);
-      piece.release();
-    }
-    held.clear();
-    String retryAfter = requireNonNull(headers).get(HttpHeaderNames.RETRY_AFTER);
-    if (retryAfter != null) {
-      exchange.header("Retry-After", retryAfter);
-    }
-    answerHeaders();
+    ByteBuf body = request.body().alloc().buffer(held.size());
     try {
-      OpenAiErrors.relay(exchange, status, answer, request.isKserve());
+      held.moveTo(body);
+      answer.relayError(status, requireNonNull(headers), body);
     } finally {
-      answer.release();
+      body.release();
     }
     settle(status, Integer.toString(status));
   }
@@ -494,9 +439,11 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     }
     if (observer != null && observer.isDone()) { // nothing was missing
       endStream();
-    } else if (lost.isReused() && !lost.sawBytes() && System.nanoTime() - sentNanos < STALE_NANOS) {
+    } else if (lost.isReused()
+        && !lost.sawBytes()
+        && System.nanoTime() - sentNanos() < STALE_NANOS) {
       // It closed the connection for being idle while the request was on its way.
-      open(requireNonNull(replica), true);
+      open(current().replica(), true);
     } else if (cause instanceof IOException) {
       failed(
           502,
@@ -508,28 +455,37 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     }
   }
 
-  private Replica fit() {
-    return requireNonNull(replica);
+  private Replica.Visit current() {
+    return requireNonNull(visit);
   }
 
   // ---- failures
 
   private boolean mayRetry() {
-    return stream == null
+    return !answer.hasBegun()
         && tried.size() <= policy.retries()
         && tried.size() < model.balancer().replicas().size();
   }
 
   private boolean mayFallBack() {
-    return stream == null && policy.fallback().isPresent() && !request.isFallback();
+    return !answer.hasBegun() && policy.fallback().isPresent() && !request.isFallback();
+  }
+
+  /** Whether another upstream is tried, which has been paid for. */
+  private boolean takeRetry() {
+    return mayRetry() && model.budget().take();
   }
 
   /** The attempt has failed: tries another upstream, if that is possible. */
   private void failed(int code, String message) {
-    fit().failed(System.nanoTime());
+    failed(code, message, takeRetry());
+  }
+
+  private void failed(int code, String message, boolean isRetried) {
+    current().failed(System.nanoTime());
     endAttempt();
-    if (mayRetry() && model.budget().take()) {
-      hasRetried = true;
+    if (isRetried) {
+      answer.retried();
       model.meters().retried();
       phase = Phase.ASKING;
       ask();
@@ -545,14 +501,12 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       connection = null;
       used.close();
     }
-    Replica left = replica;
+    Replica.Visit left = visit;
     if (left != null) {
-      replica = null;
+      visit = null;
       left.ended();
     }
-    held.forEach(ByteBuf::release);
-    held.clear();
-    heldBytes = 0;
+    held.release();
     form = Form.NONE;
     if (framer != null) {
       framer.close();
@@ -562,37 +516,25 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
 
   /** No upstream is left to be tried. */
   private void giveUp(int code, String message) {
-    if (stream != null) {
-      breakOff(code, message);
-    } else if (mayFallBack()) {
+    if (mayFallBack()) {
       LlmRequest again = request.forFallback();
       String name = policy.fallback().orElseThrow();
       settle(code, Integer.toString(code));
       parts.start(again, name);
     } else {
-      answerHeaders();
-      OpenAiErrors.fail(exchange, code, message, Integer.toString(code));
-      settle(code, Integer.toString(code));
+      failAnswer(code, message);
     }
   }
 
-  /** Ends an answer that has begun in a way that the client notices. */
-  private void breakOff(int code, String message) {
-    ResponseStream begun = requireNonNull(stream);
-    if (isEventStream) {
-      begun.write(OpenAiErrors.event(exchange, code, message));
-      begun.finish();
-    } else {
-      begun.breakOff();
-    }
+  private void failAnswer(int code, String message) {
+    answer.fail(code, message);
     settle(code, Integer.toString(code));
   }
 
   /** Refused here, before or after the queue. */
-  private void failHere(InferenceException error) {
-    answerHeaders();
-    OpenAiErrors.fail(exchange, error);
-    int code = OpenAiErrors.status(error.code());
+  private void failHere(RuntimeException error) {
+    answer.fail(error);
+    int code = OpenAiErrors.status(InferenceException.of(error).code());
     settle(code, Integer.toString(code));
   }
 
@@ -615,126 +557,66 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
 
   // ---- time
 
-  /** Sees to it that {@link #look} runs when the next limit is due. */
-  private void arm() {
-    long due = due();
-    if (due == Long.MAX_VALUE || phase == Phase.OVER) {
-      return;
-    }
-    long now = System.nanoTime();
-    long at = now + Math.max(0, due);
-    if (timer != null) {
-      if (timerAt - at <= 0) {
-        return;
-      }
-      timer.cancel(false);
-    }
-    timerAt = at;
-    timer = exchange.eventLoop().schedule(this::look, Math.max(0, due), TimeUnit.NANOSECONDS);
-  }
-
-  /** How long until the next limit; {@link Long#MAX_VALUE} for never. */
-  private long due() {
-    long now = System.nanoTime();
-    Times times = policy.times();
-    long due = left(startNanos, times.total(), now);
-    if (phase == Phase.QUEUED) {
-      due = Math.min(due, left(startNanos, policy.limits().queueTime(), now));
-    }
-    if (isTimed() && phase != Phase.QUEUED) {
-      if (!hasToken()) {
-        if (connection != null) {
-          due = Math.min(due, left(sentNanos, times.firstToken(), now));
-        }
-        if (beats()) {
-          due = Math.min(due, left(lastBeat, times.heartbeat(), now));
-        }
-      } else if (!isPaused) {
-        due = Math.min(due, left(gapStart, times.gap(), now));
-      }
-    }
-    return due;
+  @Override
+  public boolean isUnder(Limit limit) {
+    return switch (limit) {
+      case TOTAL -> true;
+      case QUEUE -> phase == Phase.QUEUED;
+      case FIRST_TOKEN -> isTimed() && !hasToken() && connection != null;
+      // Not where an answer that is no stream of events is refused.
+      case HEARTBEAT -> isTimed() && !hasToken() && request.operation().streamsChoices();
+      case GAP -> isTimed() && hasToken() && !isPaused;
+    };
   }
 
   /** Whether tokens have to come in time. */
   private boolean isTimed() {
-    return request.isStream() && form != Form.PLAIN;
-  }
-
-  /** Whether there may be heartbeats: where an answer that is no stream of events is refused. */
-  private boolean beats() {
-    return request.operation().streamsChoices();
+    return phase != Phase.QUEUED && request.isStream() && form != Form.PLAIN;
   }
 
   private boolean hasToken() {
     return observer != null && observer.events() > 0;
   }
 
-  private static long left(long start, Duration limit, long now) {
-    return limit.isZero() ? Long.MAX_VALUE : limit.toNanos() - (now - start);
+  private long sentNanos() {
+    return limits.startOf(Limit.FIRST_TOKEN);
   }
 
-  private void look() {
-    timer = null;
-    if (phase == Phase.OVER) {
-      return;
-    }
-    long now = System.nanoTime();
-    Times times = policy.times();
-    if (left(startNanos, times.total(), now) <= 0) {
-      endAttempt();
-      giveUpForGood(504, "the answer took longer than %s".formatted(text(times.total())));
-    } else if (phase == Phase.QUEUED) {
-      if (left(startNanos, policy.limits().queueTime(), now) <= 0 && model.gate().giveUp(this)) {
-        failHere(
-            InferenceException.exhausted(
-                "the model is busy: the request waited for %s"
-                    .formatted(text(policy.limits().queueTime())),
-                Duration.ofSeconds(1)));
+  @Override
+  public void reached(Limit limit, long now) {
+    String time = limits.text(limit);
+    switch (limit) {
+      case TOTAL -> {
+        if (isSilent(now)) {
+          current().failed(now);
+        }
+        if (phase == Phase.QUEUED) {
+          model.gate().giveUp(this);
+        }
+        failAnswer(504, "the answer took longer than " + time);
       }
-    } else if (isTimed() && !hasToken()) {
-      if (connection != null && left(sentNanos, times.firstToken(), now) <= 0) {
-        failed(504, "no token came within %s".formatted(text(times.firstToken())));
-      } else if (beats() && left(lastBeat, times.heartbeat(), now) <= 0) {
-        beat(now);
+      case QUEUE -> {
+        if (model.gate().giveUp(this)) {
+          failHere(
+              InferenceException.exhausted(
+                  "the model is busy: the request waited for " + time, Duration.ofSeconds(1)));
+        }
       }
-    } else if (isTimed() && !isPaused && left(gapStart, times.gap(), now) <= 0) {
-      failed(504, "no further token came within %s".formatted(text(times.gap())));
-    }
-    arm();
-  }
-
-  private static String text(Duration time) {
-    return time.toMillis() % 1000 == 0 ? time.toSeconds() + " s" : time.toMillis() + " ms";
-  }
-
-  /** The time is over, also for a fallback. */
-  private void giveUpForGood(int code, String message) {
-    if (stream != null) {
-      breakOff(code, message);
-    } else {
-      if (phase == Phase.QUEUED) {
-        model.gate().giveUp(this);
+      case FIRST_TOKEN -> failed(504, "no token came within " + time);
+      case HEARTBEAT -> {
+        limits.start(Limit.HEARTBEAT, now);
+        answer.beat();
       }
-      answerHeaders();
-      OpenAiErrors.fail(exchange, code, message, Integer.toString(code));
-      settle(code, Integer.toString(code));
+      case GAP -> failed(504, "no further token came within " + time);
     }
   }
 
-  /** Shows the client that the stream is alive; from then on it has begun. */
-  private void beat(long now) {
-    lastBeat = now;
-    ResponseStream to = stream;
-    if (to == null) {
-      isEventStream = true;
-      exchange.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no");
-      answerHeaders();
-      to = exchange.stream(200, AsciiString.of("text/event-stream; charset=utf-8"), this::resume);
-      stream = to;
-    }
-    to.write(exchange.newBody(HEARTBEAT.length).writeBytes(HEARTBEAT));
-    to.flush();
+  /** Whether it is the upstream's doing that there is no answer: it had half of the time. */
+  private boolean isSilent(long now) {
+    return connection != null
+        && !hasToken()
+        && !isPaused
+        && now - sentNanos() >= limits.length(Limit.TOTAL) / 2;
   }
 
   // ---- the end
@@ -750,7 +632,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
     }
     phase = Phase.OVER;
     GenerationMeters.Series series = series();
-    series.answered(error, System.nanoTime() - startNanos);
+    series.answered(error, System.nanoTime() - limits.startOf(Limit.TOTAL));
     StreamObserver seen = observer;
     if (seen != null) {
       series.tokens(seen.usage().input(), seen.usage().output());
@@ -760,15 +642,13 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor {
       }
     }
     parts.log().ended(target.lease(), request, seen, code);
-    if (timer != null) {
-      timer.cancel(false);
-      timer = null;
-    }
+    limits.stop();
     endAttempt();
     if (isInside) {
       isInside = false;
       model.gate().leave(this);
     }
+    parts.giveMemory(requestMemory);
     request.close();
     target.lease().close();
   }

@@ -11,6 +11,15 @@ interface RelayParts {
   GenerationLog log();
 
   /**
+   * Takes so many bytes of the memory that requests may take; whether there are. If so, they are
+   * {@linkplain #giveMemory given back}.
+   */
+  boolean takeMemory(int bytes);
+
+  /** Gives back what was taken. */
+  void giveMemory(int bytes);
+
+  /**
    * Starts on a request, as if it were for the model of that name; on the event loop.
    *
    * @param request taken over

@@ -2,15 +2,17 @@ package dev.millrace.server.llm;
 
 import dev.millrace.api.spi.Upstream;
 import dev.millrace.api.spi.UpstreamPolicy.Watch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One upstream of a model, as it is seen from here: how busy it is, and whether it is fit.
  * Thread-safe.
  *
  * <p>It is unfit while its health check fails, and for a while after several failures in a row;
- * then one request tries it, and decides whether it is back.
+ * then one request tries it, and decides whether it is back. How a request ends that began before
+ * the replica was taken out of service says nothing of how it is now.
  */
 final class Replica {
   private static final int MOST_DOUBLINGS = 4;
@@ -18,11 +20,17 @@ final class Replica {
   private final Upstream upstream;
   private final Watch watch;
   private final AtomicInteger outstanding = new AtomicInteger();
-  private final AtomicBoolean trial = new AtomicBoolean();
+
+  /** The visit that tries whether it is back; null if none does. */
+  private final AtomicReference<@Nullable Visit> trial = new AtomicReference<>();
 
   // Under the monitor, but read without it.
   private volatile boolean ejected;
   private volatile long ejectedUntil;
+
+  /** How often it has been ejected. */
+  private volatile int era;
+
   private int failures;
   private int ejections;
 
@@ -50,7 +58,7 @@ final class Replica {
 
   /** Whether it may get a request now. */
   boolean isFit(long now) {
-    return !unhealthy && (!ejected || (now - ejectedUntil >= 0 && !trial.get()));
+    return !unhealthy && (!ejected || (now - ejectedUntil >= 0 && trial.get() == null));
   }
 
   /** Whether it is out of service after failures. */
@@ -62,39 +70,68 @@ final class Replica {
     return unhealthy;
   }
 
-  /** A request goes there; {@link #ended} follows. */
-  void begin() {
+  /** A request goes there. */
+  Visit begin(long now) {
     outstanding.incrementAndGet();
-    if (ejected) {
-      trial.set(true);
+    Visit visit = new Visit(era);
+    if (ejected && now - ejectedUntil >= 0) {
+      trial.compareAndSet(null, visit);
+    }
+    return visit;
+  }
+
+  /** One request at the replica. */
+  final class Visit {
+    /** The era in which it began. */
+    private final int since;
+
+    private Visit(int since) {
+      this.since = since;
+    }
+
+    Replica replica() {
+      return Replica.this;
+    }
+
+    /** The replica has answered as it should. */
+    void succeeded() {
+      if (failures > 0 || ejected) {
+        readmit(since);
+      }
+    }
+
+    /** The replica could not be reached, or did not answer as it should. */
+    void failed(long now) {
+      count(since, now);
+    }
+
+    /** It has ended, with or without a verdict before; called once. */
+    void ended() {
+      outstanding.decrementAndGet();
+      trial.compareAndSet(this, null);
     }
   }
 
-  /** A request has ended that {@link #begin} began, with or without a verdict before. */
-  void ended() {
-    outstanding.decrementAndGet();
-    trial.set(false);
-  }
-
-  /** It has answered as it should. */
-  void succeeded() {
-    if (failures == 0 && !ejected) {
-      return;
-    }
-    synchronized (this) {
+  private synchronized void readmit(int since) {
+    if (since == era) {
       failures = 0;
       ejections = 0;
       ejected = false;
     }
   }
 
-  /** It could not be reached, or did not answer as it should. */
-  synchronized void failed(long now) {
+  /** Counts a failure of a visit. */
+  private synchronized void count(int since, long now) {
+    if (since != era) {
+      return;
+    }
     failures++;
     if (ejected ? now - ejectedUntil >= 0 : failures >= watch.failures()) {
       ejectedUntil = now + (watch.ejection().toNanos() << Math.min(ejections, MOST_DOUBLINGS));
       ejections++;
       ejected = true;
+      era++;
+      trial.set(null);
     }
   }
 

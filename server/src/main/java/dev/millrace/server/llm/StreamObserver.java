@@ -82,8 +82,8 @@ final class StreamObserver implements SseFramer.Observer {
   }
 
   /**
-   * Where the object {@code usage} begins; negative if there is none. Looks for a rare letter first,
-   * eight bytes at a time: nearly no event has what is looked for. An engine may say {@code
+   * Where the object {@code usage} begins; negative if there is none. Looks for a rare letter
+   * first, eight bytes at a time: nearly no event has what is looked for. An engine may say {@code
    * "usage":null} in every event. In a text the quote would stand behind a backslash.
    */
   private static int usage(ByteBuf in, int start, int end) {

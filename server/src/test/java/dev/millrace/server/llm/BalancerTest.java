@@ -41,7 +41,7 @@ class BalancerTest {
     Balancer balancer = balancer(Choice.LEAST_OUTSTANDING, 1, 3);
 
     for (int i = 0; i < 400; i++) {
-      choose(balancer, null).begin();
+      choose(balancer, null).begin(0);
     }
 
     assertThat(replicas.get(0).outstanding()).isBetween(99, 101);
@@ -56,7 +56,7 @@ class BalancerTest {
     }
 
     for (int i = 0; i < 20; i++) {
-      choose(balancer, 42L).begin();
+      choose(balancer, 42L).begin(0);
     }
 
     assertThat(home.outstanding()).isBetween(5, 8);
@@ -89,35 +89,92 @@ class BalancerTest {
   void choose_passesOverWhoIsUnfitOrTried_unlessNobodyElseIsLeft() {
     Balancer balancer = balancer(Choice.LEAST_OUTSTANDING, 1, 1, 1);
     replicas.get(0).setHealthy(false);
-    replicas.get(1).failed(0);
-    replicas.get(1).failed(0);
+    fail(replicas.get(1), 0);
+    fail(replicas.get(1), 0);
 
     assertThat(choose(balancer, null)).isSameAs(replicas.get(2));
     assertThat(balancer.choose(List.of(replicas.get(2)), null, 0)).isNotNull();
     assertThat(balancer.choose(replicas, null, 0)).isNull();
   }
 
+  private static final long SECOND = Duration.ofSeconds(1).toNanos();
+
+  private static void fail(Replica replica, long now) {
+    Replica.Visit visit = replica.begin(now);
+    visit.failed(now);
+    visit.ended();
+  }
+
+  /** A replica that is out of service from 0 on, for a second. */
+  private Replica ejected() {
+    Balancer _ = balancer(Choice.LEAST_OUTSTANDING, 1);
+    Replica replica = replicas.getFirst();
+    fail(replica, 0);
+    fail(replica, 0);
+    return replica;
+  }
+
   @Test
   void replica_isTriedByOneRequest_andComesBackOrStaysOutLonger() {
     Balancer _ = balancer(Choice.LEAST_OUTSTANDING, 1);
     Replica replica = replicas.getFirst();
-    long second = Duration.ofSeconds(1).toNanos();
-    replica.failed(0);
+    fail(replica, 0);
     assertThat(replica.isFit(0)).isTrue();
-    replica.failed(0);
-    assertThat(replica.isFit(second - 1)).isFalse();
+    fail(replica, 0);
+    assertThat(replica.isFit(SECOND - 1)).isFalse();
 
-    assertThat(replica.isFit(second)).isTrue();
-    replica.begin();
-    assertThat(replica.isFit(second)).isFalse();
-    replica.failed(second);
-    replica.ended();
-    assertThat(replica.isFit(2 * second)).isFalse();
-    assertThat(replica.isFit(3 * second)).isTrue();
-    replica.begin();
-    replica.succeeded();
-    replica.ended();
-    assertThat(replica.isFit(3 * second)).isTrue();
+    assertThat(replica.isFit(SECOND)).isTrue();
+    Replica.Visit first = replica.begin(SECOND);
+    assertThat(replica.isFit(SECOND)).isFalse();
+    first.failed(SECOND);
+    first.ended();
+    assertThat(replica.isFit(2 * SECOND)).isFalse();
+    assertThat(replica.isFit(3 * SECOND)).isTrue();
+    Replica.Visit second = replica.begin(3 * SECOND);
+    second.succeeded();
+    second.ended();
+    assertThat(replica.isFit(3 * SECOND)).isTrue();
+    assertThat(replica.isEjected()).isFalse();
+  }
+
+  @Test
+  void replica_isNotJudgedByWhatBeganBeforeItWasTakenOutOfService() {
+    Balancer _ = balancer(Choice.LEAST_OUTSTANDING, 1);
+    Replica replica = replicas.getFirst();
+    Replica.Visit slow = replica.begin(0);
+    Replica.Visit slower = replica.begin(0);
+    fail(replica, 0);
+    fail(replica, 0);
+
+    slow.succeeded();
+    slow.ended();
+    assertThat(replica.isEjected()).isTrue();
+    slower.failed(SECOND);
+    slower.ended();
+    assertThat(replica.isFit(SECOND)).isTrue();
+    assertThat(replica.outstanding()).isZero();
+  }
+
+  @Test
+  void replica_isTriedByOneRequestAtATime_whateverElseEnds() {
+    Replica replica = ejected();
+    Replica.Visit forced = replica.begin(0); // as nobody was fit
+    Replica.Visit trial = replica.begin(SECOND);
+
+    forced.ended();
+    assertThat(replica.isFit(SECOND)).isFalse();
+    trial.ended(); // its client went away: it says nothing
+    assertThat(replica.isEjected()).isTrue();
+    assertThat(replica.isFit(SECOND)).isTrue();
+  }
+
+  @Test
+  void replica_isBack_asSoonAsItAnswersARequestThatBeganMeanwhile() {
+    Replica replica = ejected();
+    Replica.Visit forced = replica.begin(0); // as nobody was fit
+    forced.succeeded();
+    forced.ended();
+
     assertThat(replica.isEjected()).isFalse();
   }
 

@@ -6,6 +6,9 @@ import static dev.millrace.server.llm.LlmFixture.stream;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.backend.llm.LlmBackend;
+import dev.millrace.runtime.Plugins;
+import dev.millrace.server.ServerConfig;
 import dev.millrace.server.http.Await;
 import dev.millrace.server.http.NettyLeakExtension;
 import dev.millrace.testing.llm.ReceivedRequest;
@@ -290,6 +293,23 @@ class RelayTest {
   }
 
   @Test
+  void upstreams_thatAllFail_areToldOf_alsoWhenNothingMayBeTriedAgain() throws Exception {
+    start(2, "health: {interval: 0s}");
+    llm.engine(0).always("status=503;message=full");
+    llm.engine(1).always("status=503;message=full");
+    int count = 0;
+    while (llm.engine(0).requests().size() + llm.engine(1).requests().size() == 2 * count) {
+      assertThat(llm.post(CHAT, chat("x")).body()).contains("full");
+      count++;
+    }
+    assertThat(count).isGreaterThan(100);
+    HttpResponse<String> answer = llm.post(CHAT, chat("x"));
+
+    assertThat(answer.statusCode()).isEqualTo(503);
+    assertThat(answer.body()).contains("full");
+  }
+
+  @Test
   void upstream_thatKeepsFailing_getsNothing_untilItIsBack() throws Exception {
     start(2, "health: {interval: 0s}", "ejection: {failures: 2, time: 1s}");
     llm.engine(0).always("status=503");
@@ -369,6 +389,31 @@ class RelayTest {
     assertThat(llm.engine().requests().getFirst().awaitEnd()).isEqualTo(End.CANCELLED);
   }
 
+  @Test
+  void time_forAllOfAnAnswer_countsAgainstAnUpstreamThatAnswersNothing() throws Exception {
+    start(2, "health: {interval: 0s}", "timeouts: {total: 100ms}", "ejection: {failures: 1}");
+    llm.engine(0).always("stall=request");
+    Await.until(
+        "it has been asked",
+        () -> {
+          llm.post(CHAT, chat("x"));
+          return !llm.engine(0).requests().isEmpty();
+        });
+
+    assertThat(llm.scrape())
+        .containsPattern("millrace_upstream_fit\\{.*" + llm.engine(0).port() + ".*} 0.0");
+  }
+
+  @Test
+  void time_forAllOfAnAnswer_doesNotCountAgainstAnUpstreamThatStreams() throws Exception {
+    start(1, "health: {interval: 0s}", "timeouts: {total: 100ms}", "ejection: {failures: 1}");
+    llm.engine().script("tokens=100000;gap=1ms");
+
+    assertThat(llm.post(CHAT, stream("x")).body()).contains("\"error\"");
+    assertThat(llm.scrape())
+        .containsPattern("millrace_upstream_fit\\{.*" + llm.engine(0).port() + ".*} 1.0");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"close=3", "reset=3", "fragment=half;close=3"})
   void stream_thatBreaksOff_endsWithAnError(String script) throws Exception {
@@ -423,6 +468,62 @@ class RelayTest {
 
     assertThat(answer.statusCode()).isEqualTo(200);
     assertThat(answer.body()).hasSizeGreaterThan(5_000_000).endsWith("}");
+  }
+
+  @Test
+  void memory_ofRequestsAndOfAnswersThatAreHeld_isCounted_andFreeAfterwards() throws Exception {
+    start(1);
+    llm.engine().script("tokens=200;size=1000;stall=1");
+    CompletableFuture<HttpResponse<String>> answer =
+        CompletableFuture.supplyAsync(
+            () -> llm.post(CHAT, chat("y".repeat(300_000))), Thread::startVirtualThread);
+
+    Await.until("both are counted", () -> memoryInFlight() > 390_000);
+    assertThat(memoryInFlight()).isLessThan(500_000);
+    release(answer);
+    assertThat(answer.join().body()).hasSizeGreaterThan(200_000);
+    Await.until("it is free", () -> memoryInFlight() == 0);
+  }
+
+  @Test
+  void memory_thatIsTakenByOthers_refusesRequests_andHasAnswersPassedOnAsTheyCome()
+      throws Exception {
+    limitMemory(100_000);
+    start(2, "health: {interval: 0s}");
+    llm.engine(0).always("stall=request");
+    llm.engine(1).always("stall=request");
+    CompletableFuture<HttpResponse<String>> first =
+        CompletableFuture.supplyAsync(
+            () -> llm.post(CHAT, chat("y".repeat(70_000))), Thread::startVirtualThread);
+    Await.until("it is counted", () -> memoryInFlight() > 70_000);
+
+    HttpResponse<String> refused = llm.post(CHAT, chat("z".repeat(40_000)));
+    llm.engine(0).always("tokens=60;size=1000");
+    llm.engine(1).always("tokens=60;size=1000");
+    HttpResponse<String> streamed = llm.post(CHAT, chat("x"));
+
+    assertThat(refused.statusCode()).as(refused.body()).isEqualTo(429);
+    assertThat(refused.body()).contains("rate_limit_error", "bytes of requests in flight");
+    assertThat(streamed.statusCode()).isEqualTo(200);
+    assertThat(streamed.body()).hasSizeGreaterThan(60_000);
+    assertThat(streamed.headers().firstValue("transfer-encoding")).contains("chunked");
+    release(first);
+    Await.until("it is free", () -> memoryInFlight() == 0);
+  }
+
+  private void limitMemory(long bytes) throws IOException {
+    ServerConfig config = llm.config();
+    llm.with(
+        config.withRuntime(config.runtime().withInFlightLimits(1000, bytes)),
+        Plugins.of(List.of(new LlmBackend())));
+  }
+
+  private long memoryInFlight() {
+    return llm.scrape()
+        .lines()
+        .filter(line -> line.startsWith("millrace_requests_in_flight_memory_bytes "))
+        .mapToLong(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+        .sum();
   }
 
   @Test
