@@ -39,6 +39,21 @@ class SizeRuleTest {
   }
 
   @Test
+  void pick_isNotKeptSmall_byABumpOfTheCurve() {
+    int[] micros = {166, 290, 548, 726, 1027, 1064, 1612, 2747};
+    int[] rows = {1, 2, 3, 4, 8, 16, 32, 64};
+    LatencyModel model = new LatencyModel(CAP, new int[0]);
+    for (int round = 0; round < 30; round++) {
+      for (int i = 0; i < rows.length; i++) {
+        model.add(rows[i], micros[i] * 1000.0, 0);
+      }
+    }
+    assertThat(rule.pick(model, 60, CAP, 0.9, 0, 1)).isGreaterThanOrEqualTo(32);
+    assertThat(rule.pick(model, 60, CAP, 0.3, 0, 1)).isGreaterThanOrEqualTo(16);
+    assertThat(rule.pick(model, 2, CAP, 0.1, 0, 1)).isEqualTo(2);
+  }
+
+  @Test
   void pick_withSeveralRunners_leavesThemTheirShareUnlessBatchesAreFree() {
     LatencyModel half = Curves.exact(b -> 1 + 0.3 * b);
     assertThat(rule.pick(half, 64, CAP, 0.3, 0, 4)).isLessThan(rule.pick(half, 64, CAP, 0.3, 0, 1));
