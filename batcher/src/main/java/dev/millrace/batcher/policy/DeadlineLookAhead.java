@@ -21,6 +21,12 @@ final class DeadlineLookAhead {
    * later always looks better, later too. And the second batch does not help those that it is too late
    * for.
    *
+   * Most sizes need not be looked at. The largest is scored first, and a size that cannot score more,
+   * whatever requests there are, is left out: its first batch is worth at most its rows less the price
+   * of their run, its second at most a full one that runs at the model's highest speed. Under load the
+   * price sees to it that few sizes remain. The others are compared in ascending order, the largest
+   * last, because of several that score the same the first wins, unless a later one gives up less.
+   *
    * With several classes of priority the sacrifice comes from the lowest that the next batch reaches.
    * Whole classes from the first on are kept while all of them would be in time in one batch; what
    * they need is then part of every candidate, which has to end in time for them, and only among the
@@ -35,6 +41,9 @@ final class DeadlineLookAhead {
   private static final double HOPELESS = 0.95;
   private static final double FREE_LOAD = 0.7;
   private static final double SMOOTHING = 0.1;
+
+  /** How much higher than the highest speed at the sizes of the curve that between them may be. */
+  private static final double PEAK_BETWEEN_SIZES = 1.125;
 
   private final int[] candidates;
   private final double[] slacks = new double[LIMIT];
@@ -65,7 +74,13 @@ final class DeadlineLookAhead {
   private int firstInSecond;
   private int lastSecond;
   private double secondTime;
-  private double best;
+  private double price;
+  private double mostNetPerRow;
+  private double floor;
+  private double score;
+  private int first;
+  private int taken;
+  private double bestScore;
   private int bestFirst;
   private int bestRows;
 
@@ -265,7 +280,7 @@ final class DeadlineLookAhead {
     keptSlack = Double.POSITIVE_INFINITY;
     while (true) {
       end = queue.ordered() ? all : endOfClass(queue, start, all);
-      from = firstInTime(start, alone);
+      from = firstInTime(start, end, alone);
       if (end == all || (from > kept && from < end)) {
         break;
       }
@@ -305,35 +320,78 @@ final class DeadlineLookAhead {
   private void scan(int waiting, int pick, int cap, double rate, int runners) {
     double peak = latency.peakNear(allowance / 2 / slow, cap) / slow;
     double load = peak > 0 ? rate / runners / peak : 0;
-    double price = peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
+    price = slow * peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
+    mostNetPerRow = Math.max(0, 1 - price / (latency.peak(cap) * PEAK_BETWEEN_SIZES));
     start = kept + shed;
     total = before(end) + (end == LIMIT ? waiting - before(LIMIT) : 0);
     firstInFirst = start;
     firstInSecond = start;
     lastSecond = -1;
-    best = Double.NEGATIVE_INFINITY;
+    bestScore = Double.NEGATIVE_INFINITY;
     bestRows = 0;
+    floor = Double.NEGATIVE_INFINITY;
     int least = Math.max(1, keptRows);
     int most = Math.min(cap, keptRows + total - before(start));
+    score(most, cap, rate, runners);
+    double scoreOfMost = score;
+    int firstOfMost = first;
+    int takenOfMost = taken;
+    floor = scoreOfMost - 1e-6;
+    double netOfFirst = net(least, least);
+    int below = least;
     for (int b : candidates) {
       if (b >= most) {
         break;
       }
       if (b > least) {
-        score(b, cap, rate, runners, price);
+        netOfFirst = Math.max(netOfFirst, net(b, below + 1));
+        below = b;
+        if (!single || !(netOfFirst + cap * mostNetPerRow < floor)) {
+          score(b, cap, rate, runners);
+          compare();
+        }
       }
     }
-    score(most, cap, rate, runners, price);
-    score(Math.clamp(pick, least, most), cap, rate, runners, price);
-    score(least, cap, rate, runners, price);
+    score = scoreOfMost;
+    first = firstOfMost;
+    taken = takenOfMost;
+    compare();
+    int picked = Math.clamp(pick, least, most);
+    if (picked != most) {
+      score(picked, cap, rate, runners);
+      compare();
+    }
+    if (least != picked) {
+      score(least, cap, rate, runners);
+      compare();
+    }
   }
 
-  private void score(int b, int cap, double rate, int runners, double price) {
+  /** That many rows in time, less the price of a run of {@code run} rows. */
+  private double net(int rows, int run) {
+    return rows - price * latency.predict(run);
+  }
+
+  /** Remembers what was scored last if it is the best, or as good and gives up less. */
+  private void compare() {
+    if (score > bestScore + 1e-9 || (score > bestScore - 1e-9 && first < bestFirst)) {
+      bestScore = score;
+      bestFirst = first;
+      bestRows = taken;
+    }
+  }
+
+  /**
+   * Scores a size, and leaves with that which request is the first that is taken, and how many rows
+   * are; less than any score if it would be less than {@code floor}.
+   */
+  private void score(int b, int cap, double rate, int runners) {
+    score = Double.NEGATIVE_INFINITY;
     double time = safe(b);
     firstInFirst = near(firstInFirst, time);
-    int first = b > keptRows ? firstInFirst : start;
+    first = b > keptRows ? firstInFirst : start;
     int last = b > keptRows ? endOf(first, b - keptRows) : start;
-    int taken = Math.min(cap, keptRows + before(last) - before(first));
+    taken = Math.min(cap, keptRows + before(last) - before(first));
     if (taken != b) {
       time = safe(taken);
     }
@@ -343,6 +401,10 @@ final class DeadlineLookAhead {
     double came = rate * time / runners;
     int left = total - before(last);
     int second = (int) Math.min(cap, left + came);
+    double netOfFirst = net(taken, taken);
+    if (netOfFirst + second * mostNetPerRow < floor) {
+      return;
+    }
     if (second != lastSecond) {
       lastSecond = second;
       secondTime = safe(second);
@@ -352,30 +414,36 @@ final class DeadlineLookAhead {
     int late = Math.max(firstInSecond, last);
     int inTime = late == end ? 0 : total - before(late);
     double counted = Math.min(second, inTime + (secondEnd <= allowance ? came : 0));
-    double spent = slow * (latency.predict(taken) + latency.predict((int) Math.ceil(counted)));
-    double value = taken + counted - price * spent;
-    if (value > best + 1e-9 || (value > best - 1e-9 && first < bestFirst)) {
-      best = value;
-      bestFirst = first;
-      bestRows = taken;
-    }
+    score = netOfFirst + counted - price * latency.predict((int) Math.ceil(counted));
   }
 
-  /** The first of the class to choose from that has that much time; searched from a guess. */
+  /**
+   * The first of the class to choose from that has that much time; searched from a guess, in steps
+   * that double until they are past it.
+   */
   private int near(int guess, double time) {
-    int i = guess;
-    while (i < end && slack(i) < time) {
-      i++;
+    int low = guess;
+    int high = guess;
+    if (guess < end && slack(guess) < time) {
+      low = guess + 1;
+      high = low;
+      for (int step = 1; high < end && slack(high) < time; step *= 2) {
+        low = high + 1;
+        high = Math.min(end, high + step);
+      }
+    } else {
+      for (int step = 1; low > start && slack(low - 1) >= time; step *= 2) {
+        high = low - 1;
+        low = Math.max(start, low - step);
+      }
     }
-    while (i > start && slack(i - 1) >= time) {
-      i--;
-    }
-    return i;
+    return firstInTime(low, high, time);
   }
 
-  private int firstInTime(int from, double time) {
+  /** The first from {@code from} on that has that much time; {@code to} if none before it has. */
+  private int firstInTime(int from, int to, double time) {
     int low = from;
-    int high = end;
+    int high = to;
     while (low < high) {
       int middle = (low + high) >>> 1;
       if (slack(middle) < time) {
