@@ -114,8 +114,8 @@ public final class ModelServer implements AutoCloseable {
    * an {@link InferenceException}. Cancelling the future cancels the inference. A response has the
    * request's id, or one made up if that is empty.
    *
-   * @return completes on a runner, a timer, a virtual thread or the caller's own; the response
-   *     belongs to whoever receives it
+   * @return completes on a runner, a timer, a virtual thread, the caller's own or one that makes
+   *     the instances of another signature; the response belongs to whoever receives it
    */
   public CompletableFuture<InferenceResponse> infer(InferenceRequest request) {
     return infer(request, Headers.NONE);
@@ -139,15 +139,16 @@ public final class ModelServer implements AutoCloseable {
       request.close();
       return CompletableFuture.failedFuture(e);
     }
-    Pipeline pipeline;
+    CompletableFuture<Pipeline> way;
     try {
-      pipeline = model.pipeline(request);
+      way = model.pipeline(request);
     } catch (RuntimeException e) {
       request.close();
       model.release();
       return CompletableFuture.failedFuture(InferenceException.of(e));
     }
     long bytes = request.inputs().byteSize();
+    Pipeline pipeline = model.pipeline(); // the others' meters and loggers are the same
     try {
       admission.enter(bytes);
     } catch (InferenceException e) {
@@ -159,9 +160,9 @@ public final class ModelServer implements AutoCloseable {
     }
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
-    Inference inference = new Inference(model, pipeline, admission, bytes, id, start);
+    Inference inference = new Inference(model, admission, bytes, id, start);
     boolean wanted = !pipeline.steps().isEmpty() || pipeline.isLogged();
-    inference.start(wanted ? headers.addTo(request) : request);
+    inference.start(wanted ? headers.addTo(request) : request, way);
     return inference;
   }
 
