@@ -59,6 +59,7 @@ public final class ModelServer implements AutoCloseable {
                     config.processors(),
                     GpuHost::here,
                     new CalibrationCache(config.calibrationCache()),
+                    MachineLoad::now,
                     ticker),
                 new DeviceArbiters(config.processors()),
                 steps,
@@ -147,8 +148,8 @@ public final class ModelServer implements AutoCloseable {
       model.release();
       return CompletableFuture.failedFuture(InferenceException.of(e));
     }
-    long bytes = request.inputs().byteSize();
     Pipeline pipeline = model.pipeline(); // the others' meters and loggers are the same
+    long bytes = request.inputs().byteSize();
     try {
       admission.enter(bytes);
     } catch (InferenceException e) {
