@@ -293,9 +293,9 @@ final class Calibration {
 
     private List<LatencySample> measure(SyntheticInputs inputs, long end) {
       int maxRows = merge && inputs.canBatch() ? Math.max(1, metadata.maxBatchSize()) : 1;
-      PlacementSearch search =
-          new PlacementSearch(
-              ticker, maxRows, plan.options().batching().batchSizes().orElse(List.of()));
+      List<Integer> sizes = new ArrayList<>(plan.options().batching().preferredSizes());
+      sizes.addAll(plan.options().batching().batchSizes().orElse(List.of()));
+      PlacementSearch search = new PlacementSearch(ticker, maxRows, sizes);
       long asked = ticker.nanos();
       if (!loads.awaitNone(time(plan))) {
         LOG.debug("{}: is measured while another model loads", metadata.id());
@@ -305,13 +305,13 @@ final class Calibration {
         long waited = ticker.nanos() - asked;
         Optional<MachineLoad> before = machine.get();
         Speeds speeds = place(search, inputs, end + waited);
+        before.ifPresent(this::lookForOthers);
         return samples(inputs, speeds);
       } finally {
         measuring.unlock();
       }
     }
 
-    /** Finds the best placement, and how fast the model is there. */
     private void lookForOthers(MachineLoad before) {
       machine
           .get()
@@ -327,6 +327,7 @@ final class Calibration {
           });
     }
 
+    /** Finds the best placement, and how fast the model is there. */
     private Speeds place(PlacementSearch search, SyntheticInputs inputs, long end) {
       List<Placement> open =
           usual.size() > 1

@@ -29,7 +29,7 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
    *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
-   *      would leave behind anyway; what it leaves only because batches are padded may fill the next size.
+   *      would leave behind anyway; what it leaves only to fill a size may fill the next.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
@@ -86,7 +86,8 @@ public final class AdaptivePolicy implements BatchPolicy {
     this.config = config;
     this.calibration = List.copyOf(calibration);
     batchSizes = config.batchSizes().stream().mapToInt(Integer::intValue).toArray();
-    sizes = new SizeRule(config.maxBatchSize(), batchSizes);
+    int[] preferred = config.preferredSizes().stream().mapToInt(Integer::intValue).toArray();
+    sizes = new SizeRule(config.maxBatchSize(), batchSizes, preferred);
     lookAhead = new DeadlineLookAhead(sizes.candidates());
     governor = new ConcurrencyGovernor(config.runners(), config.governed());
     slowdown = new Slowdown(config.runners());
