@@ -1,7 +1,5 @@
 package dev.millrace.batcher.policy;
 
-import dev.millrace.batcher.policy.LearnedState.CurvePoint;
-import dev.millrace.batcher.policy.LearnedState.HoldState;
 import dev.millrace.batcher.policy.LearnedState.ShapeState;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -435,7 +433,9 @@ public final class AdaptivePolicy implements BatchPolicy {
     for (int i = 0; i < shapes.length; i++) {
       ShapeLearning learning = shapes[i];
       if (learning != null) {
-        states.add(state(i, learning));
+        states.add(
+            learning.state(
+                i, config.runners(), (double) config.maxHoldNanos(), busyShare > SATURATED));
       }
     }
     List<Double> slow = new ArrayList<>();
@@ -448,41 +448,6 @@ public final class AdaptivePolicy implements BatchPolicy {
         standing.isStanding(),
         utilisation * slowdown.of(governor.limit()) / governor.limit(),
         slow);
-  }
-
-  private ShapeState state(int shape, ShapeLearning learning) {
-    LatencyModel latency = learning.latency;
-    List<CurvePoint> curve = new ArrayList<>();
-    for (int size : latency.sampledSizes()) {
-      curve.add(
-          new CurvePoint(
-              size, latency.predict(size), latency.deviation(size), latency.weight(size)));
-    }
-    List<HoldState> holds = new ArrayList<>();
-    HoldLearner learner = learning.holds;
-    for (int context = 0; context < learner.contexts(); context++) {
-      if (learner.count(context) > 0) {
-        holds.add(
-            new HoldState(
-                HoldLearner.isCompletion(context),
-                HoldLearner.rowsOf(context),
-                learner.count(context),
-                learner.bestGain(context),
-                Math.min(
-                    learner.choose(context, latency.predict(1), busyShare > SATURATED),
-                    (double) config.maxHoldNanos())));
-      }
-    }
-    return new ShapeState(
-        shape,
-        learning.rowElements,
-        latency.samples(),
-        latency.tau(),
-        latency.alpha(),
-        curve,
-        learning.bookedRate * 1e9,
-        learning.utilisation / config.runners(),
-        holds);
   }
 
   private ShapeLearning learning(int shape) {

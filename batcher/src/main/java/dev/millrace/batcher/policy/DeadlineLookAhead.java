@@ -1,7 +1,5 @@
 package dev.millrace.batcher.policy;
 
-import org.jspecify.annotations.Nullable;
-
 /**
  * Which requests to give up and how many rows to run so that the most end in time. Single-threaded;
  * allocates nothing after construction. {@link #look} leaves its answer in the fields' accessors.
@@ -31,13 +29,8 @@ final class DeadlineLookAhead {
    * Whole classes from the first on are kept while all of them would be in time in one batch; what
    * they need is then part of every candidate, which has to end in time for them, and only among the
    * rows of the class after them is there a choice. The classes behind that one have to wait.
-   *
-   * Within a class the front is nearly by deadline, but not quite: who has none, or a late one, stands
-   * among the others by age. Whoever stands behind such a request counts as if due no sooner, so that
-   * nobody is given up for a deadline that another has.
    */
 
-  private static final int LIMIT = 1024;
   private static final double HOPELESS = 0.95;
   private static final double FREE_LOAD = 0.7;
   private static final double SMOOTHING = 0.1;
@@ -46,15 +39,7 @@ final class DeadlineLookAhead {
   private static final double PEAK_BETWEEN_SIZES = 1.125;
 
   private final int[] candidates;
-  private final double[] slacks = new double[LIMIT];
-  private final int[] rowsBefore = new int[LIMIT + 1];
-
-  /** Where to look if the front is in order and of single rows; else it was copied. */
-  private @Nullable QueueView direct;
-
-  private int directFrom;
-  private double directImplicit;
-  private long directNow;
+  private final DeadlineFront front = new DeadlineFront();
 
   private LatencyModel latency = new LatencyModel(1, new int[0]);
   private double slow = 1;
@@ -67,7 +52,6 @@ final class DeadlineLookAhead {
   private int start;
   private int end;
   private int total;
-  private boolean single;
   private int keptRows;
   private double keptSlack;
   private int firstInFirst;
@@ -145,21 +129,22 @@ final class DeadlineLookAhead {
       shed = gone;
       return;
     }
-    copy(queue, gone, implicitNanos, nowNanos);
+    front.look(queue, gone, implicitNanos, nowNanos);
+    end = front.size();
     choose(queue, least, cap);
     if (kept + shed == end) {
       rows = keptRows > 0 ? keptRows : pick;
       return;
     }
     if (!queue.ordered() && end < queue.requests() && kept + shed == 0) {
-      int alone = Math.min(pick, before(end));
+      int alone = Math.min(pick, front.before(end));
       if (allInTime(queue, end, alone, runners, implicitNanos, nowNanos)) {
         rows = alone;
         return;
       }
     }
     learnAllowance(queue, gone, implicitNanos, nowNanos);
-    scan(queue.rows() - gone(queue, gone), pick, cap, rate, runners);
+    scan(queue.rows() - rows(queue, gone), pick, cap, rate, runners);
     if (bestRows > 0) {
       shed = bestFirst - kept;
       rows = bestRows;
@@ -175,7 +160,7 @@ final class DeadlineLookAhead {
     double time = safe(whole ? Math.min(pick, queue.rows()) : pick);
     if (whole && ordered) {
       int batches = Math.ceilDiv(queue.rows(), pick);
-      double first = slack(queue, 0, implicitNanos, nowNanos);
+      double first = DeadlineFront.slack(queue, 0, implicitNanos, nowNanos);
       if (first >= time + (batches - 1) * time / runners) {
         return true;
       }
@@ -193,21 +178,11 @@ final class DeadlineLookAhead {
         due += time / runners;
       }
       taken += more;
-      if (slack(queue, i, implicitNanos, nowNanos) < due) {
+      if (DeadlineFront.slack(queue, i, implicitNanos, nowNanos) < due) {
         return false;
       }
     }
     return true;
-  }
-
-  private double slack(QueueView queue, int i, double implicitNanos, long nowNanos) {
-    long deadline = queue.deadlineNanos(i);
-    if (deadline != Long.MAX_VALUE) {
-      return deadline - nowNanos;
-    }
-    return implicitNanos > 0
-        ? queue.acceptedNanos(i) - nowNanos + implicitNanos
-        : Double.POSITIVE_INFINITY;
   }
 
   private int firstInTime(QueueView queue, double time, double implicitNanos, long nowNanos) {
@@ -215,7 +190,7 @@ final class DeadlineLookAhead {
     int high = queue.requests();
     while (low < high) {
       int middle = (low + high) >>> 1;
-      if (slack(queue, middle, implicitNanos, nowNanos) < time) {
+      if (DeadlineFront.slack(queue, middle, implicitNanos, nowNanos) < time) {
         low = middle + 1;
       } else {
         high = middle;
@@ -224,48 +199,12 @@ final class DeadlineLookAhead {
     return low;
   }
 
-  private int gone(QueueView queue, int requests) {
-    int gone = 0;
-    for (int i = 0; i < requests && !single; i++) {
-      gone += queue.rows(i);
-    }
-    return single ? requests : gone;
-  }
-
-  /**
-   * Notes what the choice needs of the front: a copy in its order, the deadlines of a class made to
-   * ascend, unless it can be asked as it is.
-   */
-  private void copy(QueueView queue, int from, double implicitNanos, long nowNanos) {
-    end = Math.min(LIMIT, queue.requests() - from);
-    single = queue.requests() == queue.rows();
-    boolean ordered = queue.ordered();
-    direct = null;
-    if (ordered && single) {
-      direct = queue;
-      directFrom = from;
-      directImplicit = implicitNanos;
-      directNow = nowNanos;
-      return;
-    }
+  private int rows(QueueView queue, int requests) {
     int sum = 0;
-    for (int i = 0; i < end; i++) {
-      double own = slack(queue, from + i, implicitNanos, nowNanos);
-      boolean behind = !ordered && i > 0 && queue.priority(i) == queue.priority(i - 1);
-      slacks[i] = behind ? Math.max(own, slacks[i - 1]) : own;
-      rowsBefore[i] = sum;
-      sum += single ? 1 : queue.rows(from + i);
+    for (int i = 0; i < requests && !front.isSingle(); i++) {
+      sum += queue.rows(i);
     }
-    rowsBefore[end] = sum;
-  }
-
-  private double slack(int i) {
-    return direct == null ? slacks[i] : slack(direct, directFrom + i, directImplicit, directNow);
-  }
-
-  /** Rows of the requests before the {@code i}-th. */
-  private int before(int i) {
-    return direct == null ? rowsBefore[i] : i;
+    return front.isSingle() ? requests : sum;
   }
 
   /**
@@ -280,13 +219,13 @@ final class DeadlineLookAhead {
     keptSlack = Double.POSITIVE_INFINITY;
     while (true) {
       end = queue.ordered() ? all : endOfClass(queue, start, all);
-      from = firstInTime(start, end, alone);
+      from = front.firstInTime(start, end, alone);
       if (end == all || (from > kept && from < end)) {
         break;
       }
       if (from == kept) {
-        int wanted = before(end);
-        double least = Math.min(keptSlack, slack(from));
+        int wanted = front.before(end);
+        double least = Math.min(keptSlack, front.slack(from));
         if (wanted > cap || least < safe(wanted)) {
           break;
         }
@@ -311,7 +250,8 @@ final class DeadlineLookAhead {
   private void learnAllowance(QueueView queue, int gone, double implicitNanos, long nowNanos) {
     int middle = gone + kept + shed + (end - kept - shed) / 2;
     double given =
-        slack(queue, middle, implicitNanos, nowNanos) + (nowNanos - queue.acceptedNanos(middle));
+        DeadlineFront.slack(queue, middle, implicitNanos, nowNanos)
+            + (nowNanos - queue.acceptedNanos(middle));
     if (given < Double.POSITIVE_INFINITY) {
       allowance = allowance == 0 ? given : allowance + SMOOTHING * (given - allowance);
     }
@@ -323,7 +263,7 @@ final class DeadlineLookAhead {
     price = slow * peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
     mostNetPerRow = Math.max(0, 1 - price / (latency.peak(cap) * PEAK_BETWEEN_SIZES));
     start = kept + shed;
-    total = before(end) + (end == LIMIT ? waiting - before(LIMIT) : 0);
+    total = front.before(end) + (end == DeadlineFront.LIMIT ? waiting - front.before(end) : 0);
     firstInFirst = start;
     firstInSecond = start;
     lastSecond = -1;
@@ -331,7 +271,7 @@ final class DeadlineLookAhead {
     bestRows = 0;
     floor = Double.NEGATIVE_INFINITY;
     int least = Math.max(1, keptRows);
-    int most = Math.min(cap, keptRows + total - before(start));
+    int most = Math.min(cap, keptRows + total - front.before(start));
     score(most, cap, rate, runners);
     double scoreOfMost = score;
     int firstOfMost = first;
@@ -346,7 +286,7 @@ final class DeadlineLookAhead {
       if (b > least) {
         netOfFirst = Math.max(netOfFirst, net(b, below + 1));
         below = b;
-        if (!single || !(netOfFirst + cap * mostNetPerRow < floor)) {
+        if (!front.isSingle() || !(netOfFirst + cap * mostNetPerRow < floor)) {
           score(b, cap, rate, runners);
           compare();
         }
@@ -388,10 +328,10 @@ final class DeadlineLookAhead {
   private void score(int b, int cap, double rate, int runners) {
     score = Double.NEGATIVE_INFINITY;
     double time = safe(b);
-    firstInFirst = near(firstInFirst, time);
+    firstInFirst = front.firstInTime(start, end, time, firstInFirst);
     first = b > keptRows ? firstInFirst : start;
-    int last = b > keptRows ? endOf(first, b - keptRows) : start;
-    taken = Math.min(cap, keptRows + before(last) - before(first));
+    int last = b > keptRows ? front.endOf(first, end, b - keptRows, keptRows == 0 ? 1 : 0) : start;
+    taken = Math.min(cap, keptRows + front.before(last) - front.before(first));
     if (taken != b) {
       time = safe(taken);
     }
@@ -399,7 +339,7 @@ final class DeadlineLookAhead {
       return;
     }
     double came = rate * time / runners;
-    int left = total - before(last);
+    int left = total - front.before(last);
     int second = (int) Math.min(cap, left + came);
     double netOfFirst = net(taken, taken);
     if (netOfFirst + second * mostNetPerRow < floor) {
@@ -410,62 +350,11 @@ final class DeadlineLookAhead {
       secondTime = safe(second);
     }
     double secondEnd = time / runners + secondTime;
-    firstInSecond = near(firstInSecond, secondEnd);
+    firstInSecond = front.firstInTime(start, end, secondEnd, firstInSecond);
     int late = Math.max(firstInSecond, last);
-    int inTime = late == end ? 0 : total - before(late);
+    int inTime = late == end ? 0 : total - front.before(late);
     double counted = Math.min(second, inTime + (secondEnd <= allowance ? came : 0));
     score = netOfFirst + counted - price * latency.predict((int) Math.ceil(counted));
-  }
-
-  /**
-   * The first of the class to choose from that has that much time; searched from a guess, in steps
-   * that double until they are past it.
-   */
-  private int near(int guess, double time) {
-    int low = guess;
-    int high = guess;
-    if (guess < end && slack(guess) < time) {
-      low = guess + 1;
-      high = low;
-      for (int step = 1; high < end && slack(high) < time; step *= 2) {
-        low = high + 1;
-        high = Math.min(end, high + step);
-      }
-    } else {
-      for (int step = 1; low > start && slack(low - 1) >= time; step *= 2) {
-        high = low - 1;
-        low = Math.max(start, low - step);
-      }
-    }
-    return firstInTime(low, high, time);
-  }
-
-  /** The first from {@code from} on that has that much time; {@code to} if none before it has. */
-  private int firstInTime(int from, int to, double time) {
-    int low = from;
-    int high = to;
-    while (low < high) {
-      int middle = (low + high) >>> 1;
-      if (slack(middle) < time) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
-  }
-
-  /** The end of the whole requests from {@code first} on that fit into that many rows. */
-  private int endOf(int first, int fit) {
-    if (single) {
-      return Math.min(end, first + fit);
-    }
-    int base = before(first);
-    int last = Math.min(end, first + (keptRows == 0 ? 1 : 0));
-    while (last < end && before(last + 1) - base <= fit) {
-      last++;
-    }
-    return last;
   }
 
   private double safe(int b) {
