@@ -35,9 +35,6 @@ final class DeadlineLookAhead {
   private static final double FREE_LOAD = 0.7;
   private static final double SMOOTHING = 0.1;
 
-  /** How much higher than the highest speed at the sizes of the curve that between them may be. */
-  private static final double PEAK_BETWEEN_SIZES = 1.125;
-
   private final int[] candidates;
   private final DeadlineFront front = new DeadlineFront();
 
@@ -261,7 +258,7 @@ final class DeadlineLookAhead {
     double peak = latency.peakNear(allowance / 2 / slow, cap) / slow;
     double load = peak > 0 ? rate / runners / peak : 0;
     price = slow * peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
-    mostNetPerRow = Math.max(0, 1 - price / (latency.peak(cap) * PEAK_BETWEEN_SIZES));
+    mostNetPerRow = Math.max(0, 1 - price / latency.bound(cap));
     start = kept + shed;
     total = front.before(end) + (end == DeadlineFront.LIMIT ? waiting - front.before(end) : 0);
     firstInFirst = start;
