@@ -1,6 +1,7 @@
 package dev.millrace.batcher;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -17,9 +18,20 @@ final class Backlog {
   private final AtomicLong rows = new AtomicLong();
   private final AtomicLong bytes = new AtomicLong();
 
+  /** The most of each priority, and how many there are; empty if no priority has a bound. */
+  private final int[] maxOfPriority;
+
+  private final AtomicIntegerArray ofPriority;
+
   Backlog(BatcherConfig config) {
     this.maxRequests = config.queueLimit();
     this.maxBytes = config.queueBytes();
+    int bounded = config.priorityLimits().keySet().stream().mapToInt(p -> p + 1).max().orElse(0);
+    this.maxOfPriority = new int[bounded];
+    this.ofPriority = new AtomicIntegerArray(bounded);
+    for (int priority = 0; priority < bounded; priority++) {
+      maxOfPriority[priority] = config.priorityLimits().getOrDefault(priority, Integer.MAX_VALUE);
+    }
   }
 
   /**
@@ -31,14 +43,34 @@ final class Backlog {
       requests.decrementAndGet();
       return false;
     }
+    if (!reservePriority(request.priority)) {
+      requests.decrementAndGet();
+      return false;
+    }
     long all = bytes.addAndGet(request.bytes);
     if (all > maxBytes && all > request.bytes) {
       bytes.addAndGet(-request.bytes);
+      releasePriority(request.priority);
       requests.decrementAndGet();
       return false;
     }
     rows.addAndGet(request.waitingRows());
     return true;
+  }
+
+  private boolean reservePriority(int priority) {
+    if (priority < maxOfPriority.length
+        && ofPriority.incrementAndGet(priority) > maxOfPriority[priority]) {
+      ofPriority.decrementAndGet(priority);
+      return false;
+    }
+    return true;
+  }
+
+  private void releasePriority(int priority) {
+    if (priority < maxOfPriority.length) {
+      ofPriority.decrementAndGet(priority);
+    }
   }
 
   /** Some rows of a request were taken, but not yet all. */
@@ -50,6 +82,7 @@ final class Backlog {
   void release(Request request, int rowsLeft) {
     rows.addAndGet(-rowsLeft);
     bytes.addAndGet(-request.bytes);
+    releasePriority(request.priority);
     requests.decrementAndGet();
   }
 

@@ -76,6 +76,12 @@ final class BatchRunner {
   private final BatchListener listener;
   private final Ticker ticker;
 
+  /** What the predictor runs; null while it does not. Guarded by this object's monitor. */
+  private @Nullable List<Part> running;
+
+  /** Whether it was told that nobody waits for that. Guarded likewise. */
+  private boolean abandoned;
+
   /** Of the run under way. */
   private long mergeNanos;
 
@@ -186,6 +192,10 @@ final class BatchRunner {
     try {
       outputs = predict(batch, batchRows);
     } catch (Throwable e) {
+      if (isUnwanted(batch)) { // told to end, most likely, and nothing to run again for
+        batch.forEach(part -> part.fail(e));
+        return;
+      }
       listener.batchFailed(batch.size(), batchRows);
       isolate(batch, batchRows, e);
       return;
@@ -238,15 +248,52 @@ final class BatchRunner {
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
     long start = ticker.nanos();
+    begin(batch);
     try {
       return requireNonNull(
           requireNonNull(predictor).predict(inputs, batch.getFirst().request.requestedOutputs),
           "the predictor returned null");
     } finally {
+      end();
       computeNanos = ticker.nanos() - start;
       // An interrupt that an engine left behind is not for the batcher.
       boolean _ = Thread.interrupted();
     }
+  }
+
+  /**
+   * The predictor is about to run this. Whoever answers the last of its requests meanwhile comes by
+   * {@link #abandonIfUnwanted}; whoever did it before is seen here.
+   *
+   * @throws InferenceException CANCELLED if nobody waits for it
+   */
+  private synchronized void begin(List<Part> batch) {
+    if (isUnwanted(batch)) {
+      throw new InferenceException(ErrorCode.CANCELLED, "nobody waits for the answers any more");
+    }
+    running = batch;
+    abandoned = false;
+  }
+
+  private synchronized void end() {
+    running = null;
+  }
+
+  /** Tells the predictor to end its run if nobody waits for any of it. From any thread. */
+  synchronized void abandonIfUnwanted() {
+    if (running != null && !abandoned && predictor != null && isUnwanted(running)) {
+      abandoned = true;
+      predictor.abandon();
+    }
+  }
+
+  private static boolean isUnwanted(List<Part> batch) {
+    for (Part part : batch) {
+      if (!part.request.reply.isDone()) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Runs the halves of a failed batch, so that only the guilty fail. */

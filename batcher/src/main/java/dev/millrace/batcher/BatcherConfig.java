@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import static java.util.Objects.requireNonNull;
 
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,16 +19,20 @@ import org.jspecify.annotations.Nullable;
  *     engines that compile or tune for each size, and makes a row's numbers independent of the
  *     batch that it shares when there is one size only.
  * @param padding how requests of different lengths share a batch; null if they do not
+ * @param priorityLimits most requests that wait of a priority, for those priorities that have such
+ *     a bound beside the one of all
  */
 public record BatcherConfig(
     int maxBatchSize,
     int queueLimit,
     long queueBytes,
     List<Integer> batchSizes,
-    @Nullable Padding padding) {
+    @Nullable Padding padding,
+    Map<Integer, Integer> priorityLimits) {
   public BatcherConfig {
     requireNonNull(batchSizes, "batchSizes is null");
     batchSizes = List.copyOf(batchSizes);
+    priorityLimits = Map.copyOf(priorityLimits);
     if (maxBatchSize < 0) {
       throw new IllegalArgumentException("maxBatchSize is negative: " + maxBatchSize);
     }
@@ -37,6 +42,12 @@ public record BatcherConfig(
     if (queueBytes < 1) {
       throw new IllegalArgumentException("queueBytes is below 1: " + queueBytes);
     }
+    priorityLimits.forEach((priority, limit) -> {
+      if (priority < 0 || priority > Batcher.LOWEST_PRIORITY || limit < 1) {
+        throw new IllegalArgumentException(
+            "priorityLimits has no priority %d with a limit of %d".formatted(priority, limit));
+      }
+    });
     int previous = 0;
     for (int size : batchSizes) {
       if (size <= previous || size > maxBatchSize) {
@@ -46,6 +57,16 @@ public record BatcherConfig(
       }
       previous = size;
     }
+  }
+
+  /** Bounds that are the same for all priorities. */
+  public BatcherConfig(
+      int maxBatchSize,
+      int queueLimit,
+      long queueBytes,
+      List<Integer> batchSizes,
+      @Nullable Padding padding) {
+    this(maxBatchSize, queueLimit, queueBytes, batchSizes, padding, Map.of());
   }
 
   /** Bounds, for batches of any size of requests of equal lengths. */

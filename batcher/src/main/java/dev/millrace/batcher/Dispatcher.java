@@ -489,11 +489,18 @@ final class Dispatcher {
     return true;
   }
 
-  /** Drops a request that its client gave up, if it waits. From any thread. */
-  void cancel(Request request) {
-    if (drop(request)) {
+  /** Drops a request that its client gave up; false if it does not wait. From any thread. */
+  boolean cancel(Request request) {
+    boolean waited = drop(request);
+    if (waited) {
       shed(request, ShedReason.CANCELLED);
     }
+    return waited;
+  }
+
+  /** A request that runs was answered: ends the runs that nobody waits for. From any thread. */
+  void abandonUnwanted() {
+    runners.all().forEach(BatchRunner::abandonIfUnwanted);
   }
 
   /** Drops a request if it waits, and remembers that it has to be unlinked. From any thread. */
@@ -523,6 +530,9 @@ final class Dispatcher {
             waited
                 ? "the deadline passed while the request waited"
                 : "the deadline passed while the request ran"));
+    if (!waited) {
+      abandonUnwanted();
+    }
   }
 
   /** Drops and answers a request that the policy gave up so that others can be in time. */

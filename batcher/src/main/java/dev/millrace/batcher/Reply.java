@@ -39,16 +39,19 @@ public final class Reply extends CompletableFuture<TensorMap> {
 
   /**
    * Gives the request up. If it still waits it is dropped and its inputs are freed before this
-   * returns; if it runs, the result is dropped when it is there.
+   * returns; if it runs, the result is dropped when it is there, and a predictor that can end its
+   * run does so as soon as all requests of the batch were given up or are late.
    *
-   * @param mayInterruptIfRunning has no effect: a batch that runs is not interrupted
+   * @param mayInterruptIfRunning has no effect: the others of a batch that runs want their answers
    */
   @Override
   public boolean cancel(boolean mayInterruptIfRunning) {
-    if (!isDone()) {
-      request.dispatcher.cancel(request);
+    boolean waited = !isDone() && request.dispatcher.cancel(request);
+    boolean cancelled = super.cancel(mayInterruptIfRunning);
+    if (cancelled && !waited) {
+      request.dispatcher.abandonUnwanted();
     }
-    return super.cancel(mayInterruptIfRunning);
+    return cancelled;
   }
 
   void queued(long nanos) {

@@ -25,13 +25,12 @@ class BatcherDeadlineTest {
   private final TestPredictor predictor = TestPredictor.gated();
 
   private Batcher start(Ticker time) {
+    return start(predictor, time);
+  }
+
+  private Batcher start(TestPredictor only, Ticker time) {
     return Batcher.start(
-        "m",
-        new BatcherConfig(8, 100, 1 << 20),
-        List.of(predictor),
-        new GreedyPolicy(),
-        recorder,
-        time);
+        "m", new BatcherConfig(8, 100, 1 << 20), List.of(only), new GreedyPolicy(), recorder, time);
   }
 
   /** Keeps the only runner busy. */
@@ -165,6 +164,34 @@ class BatcherDeadlineTest {
       predictor.open();
       Await.until(() -> inputs.tensor(0).isClosed());
     }
+  }
+
+  @Test
+  void runThatNobodyWaitsForAnyMore_endsAndIsNotRunAgain() {
+    TestPredictor ends = TestPredictor.gatedUntilAbandoned();
+    try (Batcher batcher = start(ends, ticker)) {
+      Reply alone = batcher.submit(Inputs.x(-1), List.of(), NONE);
+      Await.until(() -> ends.batches.size() == 1);
+      Reply cancelled = batcher.submit(Inputs.x(1), List.of(), NONE);
+      Reply late = batcher.submit(Inputs.x(2), List.of(), ticker.in(Duration.ofSeconds(1)));
+      ends.pass();
+      Await.outputs(alone).close();
+      Await.until(() -> ends.batches.size() == 2);
+
+      cancelled.cancel(false);
+      assertThat(ends.abandoned).as("one still waits").hasValue(0);
+      ticker.advance(Duration.ofSeconds(1));
+      batcher.expire();
+      assertThat(Await.failure(late).code()).isEqualTo(ErrorCode.DEADLINE_EXCEEDED);
+
+      Reply next = batcher.submit(Inputs.x(3), List.of(), NONE);
+      Await.until(() -> ends.batches.size() == 3);
+      ends.pass();
+      assertThat(Inputs.y(Await.outputs(next))).containsExactly(3f);
+      assertThat(ends.abandoned).hasValue(1);
+    }
+    assertThat(ends.batches.get(1)).containsExactlyInAnyOrder(1f, 2f);
+    assertThat(recorder.events()).noneMatch(event -> event.startsWith("failed"));
   }
 
   @Test

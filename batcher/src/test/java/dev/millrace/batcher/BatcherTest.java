@@ -16,6 +16,7 @@ import dev.millrace.testing.TensorLeakExtension;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.atomic.AtomicReference;
@@ -275,6 +276,32 @@ class BatcherTest {
   }
 
   @Test
+  void aPriority_mayHaveABoundOfItsOwn() {
+    TestPredictor predictor = TestPredictor.gated();
+    BatcherConfig config = new BatcherConfig(1, 100, 1 << 20, List.of(), null, Map.of(0, 1, 2, 2));
+    try (Batcher batcher = start(config, predictor);
+        TensorMap tooMuch = Inputs.x(9)) {
+      List<Reply> replies = new ArrayList<>();
+      replies.add(batcher.submit(Inputs.x(0), List.of(), NONE, 0));
+      Await.until(() -> predictor.batches.size() == 1);
+      for (int priority : new int[] {0, 1, 1, 1, 2, 2, 3, 3}) {
+        replies.add(batcher.submit(Inputs.x(priority), List.of(), NONE, priority));
+      }
+      for (int full : new int[] {0, 2}) {
+        assertThatThrownBy(() -> batcher.submit(tooMuch, List.of(), NONE, full))
+            .isInstanceOfSatisfying(
+                InferenceException.class,
+                e -> assertThat(e.code()).isEqualTo(ErrorCode.RESOURCE_EXHAUSTED));
+      }
+      assertThat(replies.get(1).cancel(false)).isTrue();
+      replies.set(1, batcher.submit(Inputs.x(0), List.of(), NONE, 0));
+      predictor.open();
+      replies.forEach(reply -> Await.outputs(reply).close());
+      Await.outputs(batcher.submit(Inputs.x(2), List.of(), NONE, 2)).close();
+    }
+  }
+
+  @Test
   void queuedBytes_areBoundedButNotForALoneRequest() {
     TestPredictor predictor = TestPredictor.gated();
     try (Batcher batcher = start(new BatcherConfig(64, 100, 40), predictor);
@@ -378,6 +405,9 @@ class BatcherTest {
   @Test
   void start_needsAPredictorAndSaneBounds() {
     assertThatThrownBy(() -> start(8)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() ->
+            new BatcherConfig(1, 1, 1, List.of(), null, Map.of(Batcher.LOWEST_PRIORITY + 1, 1)))
+        .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> new BatcherConfig(-1, 1, 1))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> new BatcherConfig(1, 0, 1))

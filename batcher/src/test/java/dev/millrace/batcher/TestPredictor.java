@@ -18,9 +18,15 @@ final class TestPredictor implements Predictor {
   final List<List<Float>> batches = new CopyOnWriteArrayList<>();
 
   final AtomicInteger closed = new AtomicInteger();
+
+  /** How often it was told that nobody waits for its run. */
+  final AtomicInteger abandoned = new AtomicInteger();
+
   private final Semaphore gate = new Semaphore(0);
   private final UnaryOperator<TensorMap> model;
   private volatile boolean gated;
+  private volatile boolean endsWhenAbandoned;
+  private volatile boolean ending;
 
   TestPredictor(UnaryOperator<TensorMap> model) {
     this.model = model;
@@ -34,6 +40,13 @@ final class TestPredictor implements Predictor {
   /** A predictor that waits for {@link #open} or {@link #pass}. */
   static TestPredictor gated() {
     return gated(TestPredictor::same);
+  }
+
+  /** A predictor that waits likewise, and fails if nobody waits for it any more. */
+  static TestPredictor gatedUntilAbandoned() {
+    TestPredictor predictor = gated();
+    predictor.endsWhenAbandoned = true;
+    return predictor;
   }
 
   static TestPredictor gated(UnaryOperator<TensorMap> model) {
@@ -70,7 +83,20 @@ final class TestPredictor implements Predictor {
     if (gated) {
       gate.acquireUninterruptibly();
     }
+    if (ending) {
+      ending = false;
+      throw new IllegalStateException("abandoned");
+    }
     return model.apply(inputs);
+  }
+
+  @Override
+  public void abandon() {
+    abandoned.incrementAndGet();
+    if (endsWhenAbandoned) {
+      ending = true;
+      pass();
+    }
   }
 
   static List<Float> values(Tensor tensor) {

@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * One decision of the adaptive policy, which comes once a batch, with one runner and a model that
  * takes 2 ms and 0.1 ms a row. The requests that wait are up to 30 ms old. With a deadline of 50 ms
  * all of them can be in time, which is found out early; with one of 33 ms every size of the next
- * batch has to be looked at.
+ * batch that might be best has to be looked at.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

@@ -37,13 +37,17 @@ final class BatchPolicies {
                   maxBatchSize,
                   runners,
                   options.sizesUpTo(maxBatchSize),
+                  options.preferredSizes(),
                   options.latencyTarget().map(Duration::toNanos).orElse(0L),
                   options.maxQueueDelay().map(Duration::toNanos).orElse(Long.MAX_VALUE),
                   apart),
               samples);
       case GREEDY -> new GreedyPolicy(runners);
       case FIXED ->
-          new FixedPolicy(largest, options.maxQueueDelay().map(Duration::toNanos).orElse(0L));
+          new FixedPolicy(
+              largest,
+              options.maxQueueDelay().map(Duration::toNanos).orElse(0L),
+              options.preferredSizes());
     };
   }
 }

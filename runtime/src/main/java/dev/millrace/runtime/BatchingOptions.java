@@ -26,6 +26,10 @@ import java.util.TreeSet;
  *     default: 1
  * @param padding {@code padding}: how requests of different lengths share a batch; default: they do
  *     not
+ * @param preferredSizes sizes that batches are cut to where that costs little, ascending; only from
+ *     Triton's {@code dynamic_batching}; default: none
+ * @param priorities that requests may have; only from there, too; default: as many as the batcher
+ *     has
  */
 public record BatchingOptions(
     Optional<Mode> mode,
@@ -34,7 +38,9 @@ public record BatchingOptions(
     Optional<Duration> maxQueueDelay,
     Optional<List<Integer>> batchSizes,
     Optional<Integer> deviceShare,
-    Optional<Padding> padding) {
+    Optional<Padding> padding,
+    List<Integer> preferredSizes,
+    Optional<PriorityLevels> priorities) {
 
   /** Whether requests share batches. */
   public enum Mode {
@@ -60,6 +66,7 @@ public record BatchingOptions(
 
   public BatchingOptions {
     batchSizes = batchSizes.map(sizes -> List.copyOf(new TreeSet<>(sizes)));
+    preferredSizes = List.copyOf(new TreeSet<>(preferredSizes));
   }
 
   /** Options of which none is set. */
@@ -87,7 +94,23 @@ public record BatchingOptions(
         settings.duration("max-queue-delay"),
         batchSizes(settings, "batch-sizes"),
         settings.integer("device-share", 1, 1000),
-        padding(settings.section("padding")));
+        padding(settings.section("padding")),
+        List.of(),
+        Optional.empty());
+  }
+
+  /** These options with what only Triton's section can say. */
+  BatchingOptions with(List<Integer> preferred, Optional<PriorityLevels> levels) {
+    return new BatchingOptions(
+        mode,
+        policy,
+        latencyTarget,
+        maxQueueDelay,
+        batchSizes,
+        deviceShare,
+        padding,
+        preferred,
+        levels);
   }
 
   /** The section with {@code inputs}, {@code outputs} and {@code dimension}. */
@@ -153,7 +176,9 @@ public record BatchingOptions(
         maxQueueDelay.or(lower::maxQueueDelay),
         batchSizes.or(lower::batchSizes),
         deviceShare.or(lower::deviceShare),
-        padding.or(lower::padding));
+        padding.or(lower::padding),
+        preferredSizes.isEmpty() ? lower.preferredSizes : preferredSizes,
+        priorities.or(lower::priorities));
   }
 
   /** The sizes of batches that are not beyond the cap; empty for any. */

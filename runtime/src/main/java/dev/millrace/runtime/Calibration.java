@@ -33,6 +33,10 @@ import org.slf4j.LoggerFactory;
  * 0.1 ms looked twice as fast with two threads as in two instances, which is wrong. So measuring
  * first waits for the loads that go on, for as long as it may itself take.
  *
+ * <p>Other processes cannot be waited for. If they took so much of the machine that this one was
+ * displaced, what was measured is used, being all there is, but not kept: the next load measures
+ * again.
+ *
  * <p>The time bounds everything but the warm-up, which has a limit of its own, and the least that
  * tells whether requests may be merged; a run that has begun is waited for. Thread-safe.
  */
@@ -45,6 +49,7 @@ final class Calibration {
   private final int processors;
   private final Supplier<GpuHost> host;
   private final CalibrationCache cache;
+  private final Supplier<Optional<MachineLoad>> machine;
   private final Ticker ticker;
   private final ReentrantLock measuring = new ReentrantLock(true);
   private final LoadsUnderWay loads = new LoadsUnderWay();
@@ -54,11 +59,18 @@ final class Calibration {
    *
    * @param host what there is of GPUs, asked if one is missing
    * @param cache keeps what was found out
+   * @param machine what else the machine does, asked before and after measuring
    */
-  Calibration(int processors, Supplier<GpuHost> host, CalibrationCache cache, Ticker ticker) {
+  Calibration(
+      int processors,
+      Supplier<GpuHost> host,
+      CalibrationCache cache,
+      Supplier<Optional<MachineLoad>> machine,
+      Ticker ticker) {
     this.processors = processors;
     this.host = host;
     this.cache = cache;
+    this.machine = machine;
     this.ticker = ticker;
   }
 
@@ -164,6 +176,7 @@ final class Calibration {
     private final List<Instances> others = new ArrayList<>();
     private Instances best;
     private boolean merge = true;
+    private boolean crowded;
 
     Run(LoadPlan plan, List<Placement> usual, Instances first, long loadNanos) {
       this.plan = plan;
@@ -235,7 +248,7 @@ final class Calibration {
     }
 
     private void keep(Optional<String> key, String model, List<LatencySample> samples) {
-      if (key.isPresent() && !samples.isEmpty()) {
+      if (key.isPresent() && !samples.isEmpty() && !crowded) {
         cache.put(
             key.get(),
             new CalibrationCache.Entry(
@@ -280,9 +293,9 @@ final class Calibration {
 
     private List<LatencySample> measure(SyntheticInputs inputs, long end) {
       int maxRows = merge && inputs.canBatch() ? Math.max(1, metadata.maxBatchSize()) : 1;
-      PlacementSearch search =
-          new PlacementSearch(
-              ticker, maxRows, plan.options().batching().batchSizes().orElse(List.of()));
+      List<Integer> sizes = new ArrayList<>(plan.options().batching().preferredSizes());
+      sizes.addAll(plan.options().batching().batchSizes().orElse(List.of()));
+      PlacementSearch search = new PlacementSearch(ticker, maxRows, sizes);
       long asked = ticker.nanos();
       if (!loads.awaitNone(time(plan))) {
         LOG.debug("{}: is measured while another model loads", metadata.id());
@@ -290,11 +303,28 @@ final class Calibration {
       measuring.lock();
       try {
         long waited = ticker.nanos() - asked;
+        Optional<MachineLoad> before = machine.get();
         Speeds speeds = place(search, inputs, end + waited);
+        before.ifPresent(this::lookForOthers);
         return samples(inputs, speeds);
       } finally {
         measuring.unlock();
       }
+    }
+
+    private void lookForOthers(MachineLoad before) {
+      machine
+          .get()
+          .filter(after -> after.wasCrowdedSince(before, processors))
+          .ifPresent(after -> {
+            crowded = true;
+            LOG.info(
+                "{}: while it was measured others used {} of {} processors, so it may get too few"
+                    + " instances; this is not kept, and measured again when it is next loaded",
+                metadata.id(),
+                String.format(Locale.ROOT, "%.1f", after.othersSince(before)),
+                after.processors());
+          });
     }
 
     /** Finds the best placement, and how fast the model is there. */

@@ -49,6 +49,7 @@ final class CalibrationKey {
     add(digest, "threads " + options.threads());
     add(digest, "max-batch-size " + options.maxBatchSize());
     add(digest, "batch-sizes " + options.batching().batchSizes());
+    add(digest, "preferred sizes " + options.batching().preferredSizes());
     add(digest, "batching " + options.batching().mode());
     ModelFiles files = ModelFiles.of(plan.path());
     boolean read = files.byteSize() <= MAX_READ_BYTES;

@@ -214,6 +214,11 @@ final class DeclaredModel implements TensorModel {
     }
 
     @Override
+    public void abandon() {
+      predictor.abandon();
+    }
+
+    @Override
     public void close() {
       predictor.close();
     }

@@ -11,6 +11,7 @@ import dev.millrace.runtime.ChainStep.Place;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -40,11 +41,13 @@ final class Inference extends CompletableFuture<InferenceResponse>
   }
 
   private final LoadedModel model;
-  private final Pipeline pipeline;
   private final Admission admission;
   private final String id;
   private final long admittedBytes;
   private final long startNanos;
+
+  /** The model's own, until it is known that the request goes another way. */
+  private Pipeline pipeline;
 
   /** The outputs that the client asked for. */
   private List<String> requested = List.of();
@@ -59,26 +62,42 @@ final class Inference extends CompletableFuture<InferenceResponse>
 
   /**
    * @param model leased, and given back by this
-   * @param pipeline of the model
    * @param admission entered with {@code admittedBytes}, and left by this
    */
   Inference(
-      LoadedModel model,
-      Pipeline pipeline,
-      Admission admission,
-      long admittedBytes,
-      String id,
-      long startNanos) {
+      LoadedModel model, Admission admission, long admittedBytes, String id, long startNanos) {
     this.model = model;
-    this.pipeline = pipeline;
+    this.pipeline = model.pipeline();
     this.admission = admission;
     this.admittedBytes = admittedBytes;
     this.id = id;
     this.startNanos = startNanos;
   }
 
-  /** Starts on the way; takes the request over. */
-  void start(InferenceRequest request) {
+  /**
+   * Starts on the way, at once if it is there, else when it is made; takes the request over.
+   *
+   * @param way through the model
+   */
+  void start(InferenceRequest request, CompletableFuture<Pipeline> way) {
+    if (way.isDone() && !way.isCompletedExceptionally()) {
+      pipeline = way.join();
+      start(request);
+      return;
+    }
+    var _ =
+        way.whenComplete((made, failure) -> {
+          if (failure != null || settled) {
+            request.close();
+            completeExceptionally(failure == null ? new CancellationException() : failure);
+          } else {
+            pipeline = made;
+            start(request);
+          }
+        });
+  }
+
+  private void start(InferenceRequest request) {
     InferenceRequest admitted;
     try {
       admitted = pipeline.admit(request);

@@ -32,6 +32,7 @@ final class LoadedModel {
   private final Batcher batcher;
   private final Chain chain;
   private final Pipeline pipeline;
+  private final CompletableFuture<Pipeline> ownPipeline;
   private final SignaturePipelines signatures;
   private final Runnable onFreed;
   private final long loadNanos;
@@ -72,6 +73,7 @@ final class LoadedModel {
     this.batcher = batcher;
     this.chain = chain;
     this.pipeline = pipeline;
+    this.ownPipeline = CompletableFuture.completedFuture(pipeline);
     this.signatures = signatures;
     this.onFreed = onFreed;
     this.loadNanos = loadNanos;
@@ -134,11 +136,12 @@ final class LoadedModel {
   /**
    * The pipeline that a request asks for.
    *
+   * @return complete, unless it is the first request for another signature than the model's own
    * @throws InferenceException NOT_FOUND if it asks for a signature that is not there
    */
-  Pipeline pipeline(InferenceRequest request) {
+  CompletableFuture<Pipeline> pipeline(InferenceRequest request) {
     String signature = request.attribute(SignaturePipelines.SIGNATURE).orElse("");
-    return signature.isEmpty() ? pipeline : signatures.pipeline(signature);
+    return signature.isEmpty() ? ownPipeline : signatures.pipeline(signature);
   }
 
   long loadNanos() {

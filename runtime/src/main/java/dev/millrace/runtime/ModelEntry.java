@@ -28,6 +28,9 @@ final class ModelEntry {
   /** The versions that have a gauge of their readiness; it stays as long as the server. */
   private final Set<String> measured = new HashSet<>();
 
+  /** What completes when versions that serve no more are freed. Guarded by the monitor. */
+  private final List<CompletableFuture<Void>> retiring = new ArrayList<>();
+
   private volatile ModelVersions versions = ModelVersions.NONE;
 
   private volatile VersionLabels labels = VersionLabels.NONE;
@@ -129,15 +132,18 @@ final class ModelEntry {
       model.pipeline().meters().show(model);
     }
     change(changes);
-    for (LoadedModel model : before) {
-      var _ = retire(model);
-    }
+    before.forEach(this::retire);
+  }
+
+  /** Frees a version that was loaded and never served. */
+  synchronized void discard(LoadedModel model) {
+    retire(model);
   }
 
   /**
    * Stops serving.
    *
-   * @return completes when all is freed
+   * @return completes when all is freed, what was replaced before too
    */
   synchronized CompletableFuture<Void> unload() {
     required = Set.of();
@@ -148,15 +154,14 @@ final class ModelEntry {
       changes.put(model.id().version(), Slot.unloading(model));
     }
     change(changes);
-    List<CompletableFuture<Void>> freed = new ArrayList<>();
-    for (LoadedModel model : before) {
-      freed.add(retire(model));
-    }
-    return CompletableFuture.allOf(freed.toArray(CompletableFuture[]::new));
+    before.forEach(this::retire);
+    return CompletableFuture.allOf(retiring.toArray(CompletableFuture[]::new));
   }
 
-  private CompletableFuture<Void> retire(LoadedModel model) {
-    return model.retire().whenComplete((nothing, failure) -> freed(model));
+  /** With the monitor held. */
+  private void retire(LoadedModel model) {
+    retiring.removeIf(CompletableFuture::isDone);
+    retiring.add(model.retire().whenComplete((nothing, failure) -> freed(model)));
   }
 
   private synchronized void freed(LoadedModel model) {

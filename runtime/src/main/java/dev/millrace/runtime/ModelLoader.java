@@ -178,13 +178,15 @@ final class ModelLoader {
         List<Source> sources) {
       ModelOptions options = plan.options();
       int maxBatchSize = metadata.maxBatchSize();
+      PriorityLevels priorities = options.batching().priorities().orElse(PriorityLevels.ANY);
       BatcherConfig batching =
           new BatcherConfig(
               maxBatchSize,
               options.queueLimit().orElse(ModelOptions.DEFAULT_QUEUE_LIMIT),
               Math.max(1, options.queueBytes().orElse(ModelOptions.DEFAULT_QUEUE_BYTES)),
               options.batching().sizesUpTo(maxBatchSize),
-              maxBatchSize == 0 ? null : options.batching().padding().orElse(null));
+              maxBatchSize == 0 ? null : options.batching().padding().orElse(null),
+              priorities.limits());
       List<ModelOnDevice> parts = new ArrayList<>();
       Batcher batcher;
       try {
@@ -221,6 +223,7 @@ final class ModelLoader {
               outer,
               metadata,
               options.timeout(),
+              priorities,
               chain,
               steps,
               loggers,

@@ -146,6 +146,26 @@ public record ModelOptions(
             logger);
   }
 
+  /** These options with others in place of those about batching. */
+  ModelOptions withBatching(BatchingOptions other) {
+    return new ModelOptions(
+        backend,
+        versionPolicy,
+        versionLabels,
+        maxBatchSize,
+        instances,
+        threads,
+        device,
+        instanceGroups,
+        queueLimit,
+        queueBytes,
+        warmUp,
+        timeout,
+        calibrationTime,
+        other,
+        logger);
+  }
+
   /** Whether the number of instances is given. */
   boolean isCounted() {
     return groups().stream().anyMatch(group -> group.count().isPresent());

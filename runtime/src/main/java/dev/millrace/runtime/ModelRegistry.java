@@ -176,8 +176,8 @@ public final class ModelRegistry {
   /**
    * Stops serving a model: new requests are refused as soon as a load that is under way has ended.
    *
-   * @return completes when the last lease is closed and the memory is freed, or with an
-   *     InferenceException NOT_FOUND
+   * @return completes when the last lease is closed and the memory is freed, that of versions which
+   *     were replaced before too, or with an InferenceException NOT_FOUND
    */
   public CompletableFuture<Void> unload(String name) {
     ModelEntry entry = entries.get(name);
@@ -273,7 +273,7 @@ public final class ModelRegistry {
     if (failure != null && isServing) {
       for (LoadedModel discarded : loaded) {
         entry.failed(discarded.id().version(), failure);
-        var _ = discarded.retire();
+        entry.discard(discarded);
       }
     } else if (!loaded.isEmpty() || !kept.isEmpty()) {
       entry.replace(loaded, kept, failure == null);

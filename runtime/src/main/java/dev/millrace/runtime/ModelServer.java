@@ -59,6 +59,7 @@ public final class ModelServer implements AutoCloseable {
                     config.processors(),
                     GpuHost::here,
                     new CalibrationCache(config.calibrationCache()),
+                    MachineLoad::now,
                     ticker),
                 new DeviceArbiters(config.processors()),
                 steps,
@@ -114,8 +115,8 @@ public final class ModelServer implements AutoCloseable {
    * an {@link InferenceException}. Cancelling the future cancels the inference. A response has the
    * request's id, or one made up if that is empty.
    *
-   * @return completes on a runner, a timer, a virtual thread or the caller's own; the response
-   *     belongs to whoever receives it
+   * @return completes on a runner, a timer, a virtual thread, the caller's own or one that makes
+   *     the instances of another signature; the response belongs to whoever receives it
    */
   public CompletableFuture<InferenceResponse> infer(InferenceRequest request) {
     return infer(request, Headers.NONE);
@@ -139,14 +140,15 @@ public final class ModelServer implements AutoCloseable {
       request.close();
       return CompletableFuture.failedFuture(e);
     }
-    Pipeline pipeline;
+    CompletableFuture<Pipeline> way;
     try {
-      pipeline = model.pipeline(request);
+      way = model.pipeline(request);
     } catch (RuntimeException e) {
       request.close();
       model.release();
       return CompletableFuture.failedFuture(InferenceException.of(e));
     }
+    Pipeline pipeline = model.pipeline(); // the others' meters and loggers are the same
     long bytes = request.inputs().byteSize();
     try {
       admission.enter(bytes);
@@ -159,9 +161,9 @@ public final class ModelServer implements AutoCloseable {
     }
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
-    Inference inference = new Inference(model, pipeline, admission, bytes, id, start);
+    Inference inference = new Inference(model, admission, bytes, id, start);
     boolean wanted = !pipeline.steps().isEmpty() || pipeline.isLogged();
-    inference.start(wanted ? headers.addTo(request) : request);
+    inference.start(wanted ? headers.addTo(request) : request, way);
     return inference;
   }
 

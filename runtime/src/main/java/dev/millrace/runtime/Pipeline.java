@@ -42,6 +42,7 @@ final class Pipeline {
   private final RequestValidator validator;
   private final boolean outputsChange;
   private final Optional<Duration> defaultTimeout;
+  private final PriorityLevels priorities;
   private final Batcher batcher;
   private final ModelMeters meters;
   private final Ticker ticker;
@@ -54,6 +55,7 @@ final class Pipeline {
       ModelMetadata outer,
       ModelMetadata model,
       Optional<Duration> defaultTimeout,
+      PriorityLevels priorities,
       Chain chain,
       Steps around,
       List<InferenceLogger> loggers,
@@ -68,6 +70,7 @@ final class Pipeline {
     this.validator = new RequestValidator(model);
     this.outputsChange = !outer.outputs().equals(model.outputs());
     this.defaultTimeout = defaultTimeout;
+    this.priorities = priorities;
     this.batcher = batcher;
     this.meters = meters;
     this.ticker = ticker;
@@ -116,7 +119,8 @@ final class Pipeline {
    * @throws InferenceException INVALID_ARGUMENT; the request is then still the caller's
    */
   InferenceRequest admit(InferenceRequest request) {
-    InferenceRequest timed = RequestValidator.withDeadline(request, defaultTimeout, ticker);
+    Optional<Duration> timeout = priorities.timeout(request, defaultTimeout);
+    InferenceRequest timed = RequestValidator.withDeadline(request, timeout, ticker);
     if (steps.isEmpty()) { // what goes to the model is checked in any case
       return timed;
     }
@@ -145,10 +149,7 @@ final class Pipeline {
     try {
       validate(request);
       return batcher.submit(
-          request.inputs(),
-          request.requestedOutputs(),
-          request.deadline(),
-          RequestValidator.priority(request));
+          request.inputs(), request.requestedOutputs(), request.deadline(), priorities.of(request));
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;

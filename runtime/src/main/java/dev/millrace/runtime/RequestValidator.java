@@ -9,7 +9,6 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.api.Ticker;
-import dev.millrace.batcher.Batcher;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -170,18 +169,17 @@ final class RequestValidator {
   }
 
   /**
-   * The class of priority that the request's parameter {@code priority} asks for, 0 being served
-   * first. The parameter counts from 1; 0 is the default, which is the first.
+   * The request's parameter {@code priority}: from 1, which is served first; 0 if it names none.
    *
-   * @throws InferenceException INVALID_ARGUMENT if it is negative; larger ones are all the last
+   * @throws InferenceException INVALID_ARGUMENT if it is negative
    */
-  static int priority(InferenceRequest request) {
+  static long priority(InferenceRequest request) {
     long priority =
         request.parameters().isEmpty() ? 0 : request.parameters().integer("priority").orElse(0L);
     if (priority < 0) {
       throw bad(request, "parameter 'priority' must not be negative, got " + priority);
     }
-    return Math.clamp(priority - 1, 0, Batcher.LOWEST_PRIORITY);
+    return priority;
   }
 
   /**

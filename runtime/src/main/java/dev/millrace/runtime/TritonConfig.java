@@ -20,8 +20,6 @@ import java.util.Optional;
  * @param batched whether tensors have a batch dimension, which {@code dims} then leaves out
  * @param inputs what is said of them; of those not listed, the model itself tells
  * @param outputs the ones to be served; all if none is listed
- * @param preferredBatchSizes what the dynamic batcher was told, for people and tools
- * @param priorityLevels likewise; requests have as many priorities as the batcher has in any case
  * @param labelFiles by output, the file that names its classes
  * @param ignored the fields, with their lines, that mean nothing here
  */
@@ -35,9 +33,6 @@ public record TritonConfig(
     List<DeclaredTensor> inputs,
     List<DeclaredTensor> outputs,
     List<WarmUpSample> warmUps,
-    List<Integer> preferredBatchSizes,
-    int priorityLevels,
-    int defaultPriorityLevel,
     Map<String, String> labelFiles,
     List<String> ignored) {
   static final String FILE_NAME = "config.pbtxt";
@@ -47,7 +42,6 @@ public record TritonConfig(
     inputs = List.copyOf(inputs);
     outputs = List.copyOf(outputs);
     warmUps = List.copyOf(warmUps);
-    preferredBatchSizes = List.copyOf(preferredBatchSizes);
     labelFiles = Map.copyOf(labelFiles);
     ignored = List.copyOf(ignored);
   }
@@ -74,9 +68,6 @@ public record TritonConfig(
         ofInputs ? List.of() : inputs,
         ofOutputs ? List.of() : outputs,
         warmUps,
-        preferredBatchSizes,
-        priorityLevels,
-        defaultPriorityLevel,
         labelFiles,
         ignored);
   }

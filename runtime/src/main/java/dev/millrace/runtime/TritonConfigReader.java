@@ -28,6 +28,13 @@ final class TritonConfigReader {
           "default_priority_level",
           "default_queue_policy");
 
+  private static final List<String> QUEUE_POLICY =
+      List.of(
+          "timeout_action",
+          "default_timeout_microseconds",
+          "allow_timeout_override",
+          "max_queue_size");
+
   private final TextMessage message;
   private final Collection<String> backends;
 
@@ -62,14 +69,6 @@ final class TritonConfigReader {
         tensors("input", batched),
         outputs,
         warmUps(batched),
-        batching
-            .map(part -> part.integers("preferred_batch_size", 1, 1 << 20))
-            .orElse(List.of())
-            .stream()
-            .map(Long::intValue)
-            .toList(),
-        batching.flatMap(part -> part.integer("priority_levels", 0, 1 << 20)).orElse(0),
-        batching.flatMap(part -> part.integer("default_priority_level", 0, 1 << 20)).orElse(0),
         labelFiles,
         message.unread());
   }
@@ -81,13 +80,20 @@ final class TritonConfigReader {
     versionPolicy().ifPresent(policy -> values.put("version-policy", policy));
     ModelOptions options =
         ModelOptions.read(Settings.of(message.place(), values)).withGroups(groups());
-    return batching.isEmpty()
-        ? options
-        : options.over(
-            PlatformBatching.triton(
-                Settings.of(
-                    "%s: dynamic_batching".formatted(batching.get().place()),
-                    batching.get().toMap(BATCHING))));
+    return batching.map(part -> options.over(batching(part))).orElse(options);
+  }
+
+  private static ModelOptions batching(TextMessage batching) {
+    Map<String, Object> values = batching.toMap(BATCHING);
+    Map<String, Object> levels = new LinkedHashMap<>();
+    batching
+        .map("priority_queue_policy")
+        .forEach((level, policy) -> levels.put(level, policy.toMap(QUEUE_POLICY)));
+    if (!levels.isEmpty()) {
+      values.put("priority_queue_policy", levels);
+    }
+    return PlatformBatching.triton(
+        Settings.of("%s: dynamic_batching".formatted(batching.place()), values));
   }
 
   /** The backend; {@code platform} says the same in older files. */

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -37,6 +38,7 @@ class CalibrationTest {
   @TempDir private Path root;
   private final ScriptedModel backend = new ScriptedModel();
   private CalibrationCache cache = new CalibrationCache(Optional.empty());
+  private Supplier<Optional<MachineLoad>> machine = Optional::empty;
 
   @BeforeEach
   void file() throws IOException {
@@ -58,7 +60,7 @@ class CalibrationTest {
             ModelOptions.read(Settings.of("test", options)),
             Map.of(),
             Settings.empty("none"));
-    return new Calibration(PROCESSORS, GpuHost::here, cache, ticker).load(plan);
+    return new Calibration(PROCESSORS, GpuHost::here, cache, machine, ticker).load(plan);
   }
 
   private static void sleep(long micros) {
@@ -228,6 +230,22 @@ class CalibrationTest {
     assertThat(backend.loadedThreads).containsExactly(1, 2, 2);
     assertThat(again.samples()).isEqualTo(first.samples());
     assertThat(again.properties()).isEqualTo(first.properties());
+  }
+
+  @Test
+  void resultOfABusyMachine_isFoundOutAgain() {
+    cache = new CalibrationCache(Optional.of(root.resolve("cache")));
+    AtomicLong seconds = new AtomicLong();
+    machine =
+        () -> {
+          long nanos = seconds.incrementAndGet() * 1_000_000_000;
+          return Optional.of(new MachineLoad(nanos, 2 * nanos, nanos, 2));
+        };
+    assertThat(closed(calibrate(Map.of(), Ticker.system())).samples()).isNotEmpty();
+    assertThat(root.resolve("cache")).doesNotExist();
+    machine = Optional::empty;
+    assertThat(closed(calibrate(Map.of(), Ticker.system())).samples()).isNotEmpty();
+    assertThat(root.resolve("cache")).isNotEmptyDirectory();
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -48,6 +49,12 @@ final class FakeBackend implements Backend {
   volatile int maxBatchSize = 8;
   volatile Consumer<ModelSource> onLoad = source -> {};
   volatile Consumer<TensorMap> onPredict = inputs -> {};
+
+  /** Names of signatures that models have beside their own, all of which do the same. */
+  volatile List<String> signatures = List.of();
+
+  /** Is told of each predictor that is made for one of these. */
+  volatile Consumer<String> onSignature = name -> {};
 
   private final String name;
 
@@ -138,12 +145,43 @@ final class FakeBackend implements Backend {
     }
 
     @Override
+    public Map<String, TensorModel> signatures() {
+      Map<String, TensorModel> models = new LinkedHashMap<>();
+      signatures.forEach(name -> models.put(name, new FakeSignature(name, this)));
+      return models;
+    }
+
+    @Override
     public void close() {
       if (predictors.get() != 0) {
         throw new IllegalStateException("the model is closed before its predictors");
       }
       openModels.decrementAndGet();
     }
+  }
+
+  private final class FakeSignature implements TensorModel {
+    private final String name;
+    private final FakeModel model;
+
+    FakeSignature(String name, FakeModel model) {
+      this.name = name;
+      this.model = model;
+    }
+
+    @Override
+    public ModelMetadata metadata() {
+      return model.metadata();
+    }
+
+    @Override
+    public Predictor newPredictor() {
+      onSignature.accept(name);
+      return model.newPredictor();
+    }
+
+    @Override
+    public void close() {}
   }
 
   private final class FakePredictor implements Predictor {

@@ -76,6 +76,8 @@ class ModelOptionsTest {
                 Optional.of(Duration.ofMillis(5)),
                 Optional.of(List.of(1, 8)),
                 Optional.of(3),
+                Optional.empty(),
+                List.of(),
                 Optional.empty()));
     assertThat(ModelOptions.none().over(options)).isEqualTo(options);
     assertThat(options.over(options(Map.of("batch-policy", "greedy"))).batching().policy())

@@ -59,9 +59,8 @@ class ModelRegistryTest {
   @AfterEach
   void closeServers_freesEverything() {
     servers.forEach(ModelServer::close);
-    // What a reload has replaced is freed on a thread of its own.
-    Await.until("all predictors are closed", () -> backend.openPredictors.get() == 0);
-    Await.until("all models are closed", () -> backend.openModels.get() == 0);
+    assertThat(backend.openPredictors).hasValue(0);
+    assertThat(backend.openModels).hasValue(0);
   }
 
   private static void assertRefused(Runnable call, ErrorCode code, String message) {
@@ -479,6 +478,20 @@ class ModelRegistryTest {
     assertThat(backend.openModels).hasValue(0);
     Requests.assertFails(
         server.models().load("m", Map.of()), ErrorCode.UNAVAILABLE, "shutting down");
+  }
+
+  @Test
+  void close_waitsForWhatAReloadHasReplaced() throws Exception {
+    Trees.write(root, "m/a.fake", "2");
+    ModelServer server = loaded(root.resolve("m"));
+    ModelLease lease = server.models().lease(ModelId.latest("m"));
+    server.models().load("m", Map.of()).join();
+    Thread closer = Thread.startVirtualThread(server::close);
+    Await.until("the new one is freed", () -> backend.openModels.get() == 1);
+    Await.until("it waits for the old one", () -> closer.getState() == Thread.State.TIMED_WAITING);
+    lease.close();
+    closer.join();
+    assertThat(backend.openModels).hasValue(0);
   }
 
   @Test

@@ -3,12 +3,17 @@ package dev.millrace.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.millrace.api.InferenceRequest;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Settings;
+import dev.millrace.api.TensorMap;
+import dev.millrace.batcher.Batcher;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,8 +52,63 @@ class PlatformBatchingTest {
             .options();
     assertThat(options.batching().maxQueueDelay()).hasValue(Duration.ofNanos(100_000));
     assertThat(options.batching().batchSizes()).isEmpty();
+    assertThat(options.batching().preferredSizes()).containsExactly(4, 8);
+    assertThat(options.batching().priorities()).isEmpty();
     assertThat(options.timeout()).hasValue(Duration.ofMillis(20));
     assertThat(options.queueLimit()).hasValue(16);
+  }
+
+  @Test
+  void priorityLevelsOfTriton_haveQueuePoliciesOfTheirOwn() throws IOException {
+    ModelOptions options =
+        config(
+                """
+                dynamic_batching:
+                  priority_levels: 3
+                  default_priority_level: 2
+                  default_queue_policy:
+                    default_timeout_microseconds: 20000
+                    max_queue_size: 16
+                  priority_queue_policy:
+                    1:
+                      max_queue_size: 4
+                    3:
+                      timeout_action: DELAY
+                      default_timeout_microseconds: 1000
+                """)
+            .options();
+    PriorityLevels levels = options.batching().priorities().orElseThrow();
+    assertThat(levels.limits()).isEqualTo(Map.of(0, 4, 1, 16));
+    assertThat(options.queueLimit()).as("is of all together").isEmpty();
+    assertThat(options.timeout()).hasValue(Duration.ofMillis(20));
+    assertThat(timeout(options, 1)).isEmpty();
+    assertThat(timeout(options, 2)).hasValue(Duration.ofMillis(20));
+    assertThat(timeout(options, 3)).isEmpty();
+    assertThat(levels.of(asking(1))).isZero();
+    assertThat(levels.of(asking(3))).isEqualTo(2);
+    assertThat(levels.of(asking(0))).as("names none").isEqualTo(1);
+    assertThat(levels.of(asking(4))).as("there is not").isEqualTo(1);
+  }
+
+  private static Optional<Duration> timeout(ModelOptions options, long priority) {
+    return options
+        .batching()
+        .priorities()
+        .orElseThrow()
+        .timeout(asking(priority), options.timeout());
+  }
+
+  private static InferenceRequest asking(long priority) {
+    return InferenceRequest.of("m", TensorMap.empty())
+        .withParameters(Parameters.copyOf(Map.of("priority", priority)));
+  }
+
+  @Test
+  void withoutLevels_everyPriorityCounts() {
+    assertThat(PriorityLevels.ANY.of(asking(0))).isZero();
+    assertThat(PriorityLevels.ANY.of(asking(1))).isZero();
+    assertThat(PriorityLevels.ANY.of(asking(7))).isEqualTo(6);
+    assertThat(PriorityLevels.ANY.of(asking(Long.MAX_VALUE))).isEqualTo(Batcher.LOWEST_PRIORITY);
   }
 
   @Test
@@ -93,6 +153,12 @@ class PlatformBatchingTest {
         .hasMessageContaining("timeout_action: expected REJECT or DELAY, got 'X'");
     assertThatThrownBy(() -> config("dynamic_batching:\n  preferred_batch_size: [0]\n"))
         .hasMessageContaining("dynamic_batching.preferred_batch_size: expected numbers of rows");
+    assertThatThrownBy(
+            () -> config("dynamic_batching: {priority_levels: 2, default_priority_level: 3}\n"))
+        .hasMessageContaining("default_priority_level: expected a whole number from 0 to 2");
+    assertThatThrownBy(() ->
+            config("dynamic_batching: {priority_levels: 1, priority_queue_policy: {2: {}}}\n"))
+        .hasMessageContaining("priority_queue_policy.2: expected levels from 1 to 1");
   }
 
   @Test

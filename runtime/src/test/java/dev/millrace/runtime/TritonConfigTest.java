@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,7 @@ class TritonConfigTest {
               priority_levels: 3
               default_priority_level: 2
               default_queue_policy { max_queue_size: 7 default_timeout_microseconds: 5000 }
+              priority_queue_policy { key: 3 value { default_timeout_microseconds: 1000 } }
             }
             parameters { key: "team" value: { string_value: "blue" } }
             default_model_filename: "densenet.onnx"
@@ -97,18 +99,25 @@ class TritonConfigTest {
             new InstanceGroup(new DeviceChoice.Cpu(), Optional.of(2)),
             InstanceGroup.onEach(gpu, 1, List.of(0, 2)),
             InstanceGroup.onEach(new DeviceChoice.Auto(), 1, List.of()));
-    assertThat(config.preferredBatchSizes()).containsExactly(4, 8);
-    assertThat(config.priorityLevels()).isEqualTo(3);
-    assertThat(config.defaultPriorityLevel()).isEqualTo(2);
+    assertThat(config.options().batching().preferredSizes()).containsExactly(4, 8);
+    assertThat(config.options().batching().priorities())
+        .hasValue(
+            new PriorityLevels(
+                3,
+                2,
+                Optional.of(7),
+                Map.of(
+                    3,
+                    new PriorityLevels.QueuePolicy(
+                        Optional.of(Duration.ofMillis(1)), Optional.empty()))));
     assertThat(config.options().batching().maxQueueDelay()).hasValue(Duration.ofNanos(100_000));
-    assertThat(config.options().queueLimit()).hasValue(7);
     assertThat(config.options().timeout()).hasValue(Duration.ofMillis(5));
     assertThat(config.parameters()).containsEntry("team", "blue");
     assertThat(config.defaultFilename()).hasValue("densenet.onnx");
     assertThat(config.warmUps())
         .singleElement()
         .satisfies(sample -> assertThat(sample.rows()).isEqualTo(2));
-    assertThat(config.ignored()).containsExactly("optimization (line 46)");
+    assertThat(config.ignored()).containsExactly("optimization (line 47)");
   }
 
   @ParameterizedTest

@@ -291,19 +291,42 @@ final class ConfigurationPage {
           List.of(
               "dynamic_batching.preferred_batch_size",
               "numbers of rows",
-              "nothing",
-              "Accepted: batches are as large as pays. To run the model with few sizes only, give"
-                  + " `batch-sizes`."),
+              "sizes that batches are cut to",
+              "A batch that reaches one of them is cut to the largest that it reaches, where by what"
+                  + " was learned of the model that costs no more than 5 % of the mean latency; they"
+                  + " are measured when the model is loaded. Nothing waits to reach one, but with"
+                  + " `batch-policy: fixed`, which runs a batch of them at once as Triton does. To"
+                  + " run the model with few sizes only, give `batch-sizes`."),
+          List.of(
+              "dynamic_batching.priority_levels",
+              "number",
+              "the levels of the parameter `priority`",
+              "Level 1 goes first, though a request of the next goes before those that come a second"
+                  + " later, where Triton lets it wait for ever. Requests that name a level beyond"
+                  + " have the default one. Without levels all numbers count."),
+          List.of(
+              "dynamic_batching.default_priority_level",
+              "number",
+              "the level of requests that name none",
+              "1, if it is not given."),
           List.of(
               "dynamic_batching.default_queue_policy.default_timeout_microseconds",
               "microseconds",
               "`timeout`",
-              "Unless `timeout_action` is `DELAY`, which gives nothing up. 0 is none."),
+              "Unless `timeout_action` is `DELAY`, which gives nothing up. 0 is none. It counts from"
+                  + " arrival to answer, not only while a request waits, and the request parameter"
+                  + " `timeout` takes its place, whatever `allow_timeout_override` says."),
           List.of(
               "dynamic_batching.default_queue_policy.max_queue_size",
               "number",
               "`queue-limit`",
-              "0 is the default limit, not none."));
+              "0 is the default limit, not none. With priority levels, the limit of each."),
+          List.of(
+              "dynamic_batching.priority_queue_policy",
+              "a section for each level",
+              "`timeout` and a limit for this level",
+              "As the default queue policy, which it takes the place of. `queue-limit` is that of all"
+                  + " levels together."));
 
   private static final String REST =
       """

@@ -152,6 +152,8 @@ final class ConfigurationReader {
                 configuration.find(ServerSettings.MAX_QUEUE_DELAY),
                 configuration.find(ServerSettings.BATCH_SIZES),
                 configuration.find(ServerSettings.DEVICE_SHARE),
+                Optional.empty(),
+                List.of(),
                 Optional.empty()),
             loggerSettings(OF_A_MODEL::contains)),
         configuration

@@ -344,6 +344,8 @@ class ConfigurationTest {
                 Optional.of(Duration.ofMillis(1)),
                 Optional.of(List.of(1, 4)),
                 Optional.of(2),
+                Optional.empty(),
+                List.of(),
                 Optional.empty()));
   }
 

@@ -260,6 +260,12 @@ public final class OnnxModelWriter {
       return of(name, (long) elementType(type));
     }
 
+    /** A graph of its own, as the body of a Loop. */
+    public static Attribute of(String name, OnnxModelWriter body) {
+      return new Attribute(
+          message -> message.string(1, name).bytes(6, body.graph.toByteArray()).integer(20, 5));
+    }
+
     /** A number. */
     public static Attribute of(String name, float value) {
       return new Attribute(message -> message.string(1, name).fixed32(2, value).integer(20, 1));

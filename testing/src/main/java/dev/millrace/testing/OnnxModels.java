@@ -162,6 +162,28 @@ public final class OnnxModels {
   }
 
   /**
+   * ROUNDS INT64[-1] -> DONE INT64[-1], the same after as many rounds of a loop as the largest
+   * says, each of a fraction of a microsecond: with large numbers a run does not end by itself.
+   */
+  public static byte[] rounds() {
+    OnnxModelWriter round =
+        OnnxModelWriter.graph("round")
+            .input("number", DataType.INT64)
+            .input("goes_on", DataType.BOOL)
+            .input("before", DataType.INT64, "batch")
+            .output("goes_on_then", DataType.BOOL)
+            .output("after", DataType.INT64, "batch")
+            .node("Identity", List.of("goes_on"), List.of("goes_on_then"))
+            .node("Identity", List.of("before"), List.of("after"));
+    return OnnxModelWriter.graph("rounds")
+        .input("ROUNDS", DataType.INT64, "batch")
+        .output("DONE", DataType.INT64, "batch")
+        .node("ReduceMax", List.of("ROUNDS"), List.of("most"), Attribute.of("keepdims", 0L))
+        .node("Loop", List.of("most", "", "ROUNDS"), List.of("DONE"), Attribute.of("body", round))
+        .toByteArray();
+  }
+
+  /**
    * INDEX INT64[-1] -> LABEL INT64[-1], the same, and SCORES, a list of one map a row, as the
    * converters of scikit-learn's classifiers write it.
    */

@@ -5,8 +5,8 @@ import dev.millrace.api.TensorMap;
 import java.util.List;
 
 /**
- * One instance of a model. Never called by two threads at once, though not always by the same one;
- * {@link #predict} may take long and may run native code.
+ * One instance of a model. Never called by two threads at once, but for {@link #abandon}, though
+ * not always by the same one; {@link #predict} may take long and may run native code.
  */
 public interface Predictor extends AutoCloseable {
   /**
@@ -22,6 +22,14 @@ public interface Predictor extends AutoCloseable {
    *     if the engine is
    */
   TensorMap predict(TensorMap inputs, List<String> requestedOutputs);
+
+  /**
+   * Nobody waits for the outputs of the run that goes on: {@link #predict} should end it soon, if
+   * it can, with whatever exception. Called by another thread, between the call of {@link #predict}
+   * and its return, and at most once for each; it must return at once, and later runs must not be
+   * affected. By default the run goes on to its end.
+   */
+  default void abandon() {}
 
   /** Frees the instance. Called once, not during {@link #predict}. */
   @Override

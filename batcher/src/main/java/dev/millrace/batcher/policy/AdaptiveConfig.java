@@ -10,6 +10,8 @@ import java.util.List;
  * @param runners that share the queue; at least 1
  * @param batchSizes ascending row counts that the model's batches are padded to; empty if a batch
  *     runs with the rows that it has
+ * @param preferredSizes ascending row counts that batches are cut to where that costs little by
+ *     what was learned; empty for none; without effect where batches are padded
  * @param latencyTargetNanos time from acceptance to answer that is aimed at: it caps the batches,
  *     and while a queue stands it is the deadline of requests that have none; 0 for no target
  * @param maxHoldNanos bound on a learned hold; 0 never holds, {@link Long#MAX_VALUE} leaves it to
@@ -24,6 +26,7 @@ public record AdaptiveConfig(
     int maxBatchSize,
     int runners,
     List<Integer> batchSizes,
+    List<Integer> preferredSizes,
     long latencyTargetNanos,
     long maxHoldNanos,
     boolean governed) {
@@ -36,19 +39,36 @@ public record AdaptiveConfig(
       throw new IllegalArgumentException("runners is below 1: " + runners);
     }
     batchSizes = List.copyOf(batchSizes);
-    int previous = 0;
-    for (int size : batchSizes) {
-      if (size <= previous) {
-        throw new IllegalArgumentException("batchSizes must be positive and ascend: " + batchSizes);
-      }
-      previous = size;
-    }
+    preferredSizes = List.copyOf(preferredSizes);
+    requireAscending("batchSizes", batchSizes);
+    requireAscending("preferredSizes", preferredSizes);
     if (latencyTargetNanos < 0) {
       throw new IllegalArgumentException("latencyTargetNanos is negative: " + latencyTargetNanos);
     }
     if (maxHoldNanos < 0) {
       throw new IllegalArgumentException("maxHoldNanos is negative: " + maxHoldNanos);
     }
+  }
+
+  private static void requireAscending(String name, List<Integer> sizes) {
+    int previous = 0;
+    for (int size : sizes) {
+      if (size <= previous) {
+        throw new IllegalArgumentException(name + " must be positive and ascend: " + sizes);
+      }
+      previous = size;
+    }
+  }
+
+  /** The bounds with no sizes preferred to others. */
+  public AdaptiveConfig(
+      int maxBatchSize,
+      int runners,
+      List<Integer> batchSizes,
+      long latencyTargetNanos,
+      long maxHoldNanos,
+      boolean governed) {
+    this(maxBatchSize, runners, batchSizes, List.of(), latencyTargetNanos, maxHoldNanos, governed);
   }
 
   /** Any batch size up to a cap, no latency target, holds as learned. */

@@ -1,7 +1,5 @@
 package dev.millrace.batcher.policy;
 
-import dev.millrace.batcher.policy.LearnedState.CurvePoint;
-import dev.millrace.batcher.policy.LearnedState.HoldState;
 import dev.millrace.batcher.policy.LearnedState.ShapeState;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,7 +27,7 @@ public final class AdaptivePolicy implements BatchPolicy {
    *      (DeadlineLookAhead).
    *   6. If all other runners are busy and hindsight says that a hold pays, hold (HoldLearner): never
    *      longer than half a single-row run, or a whole one while the runners are saturated, never past a deadline, never for rows that the size rule
-   *      would leave behind anyway; what it leaves only because batches are padded may fill the next size.
+   *      would leave behind anyway; what it leaves only to fill a size may fill the next.
    * With nothing learned yet it takes an even share of what waits, which is how it begins to learn.
    *
    * A curve that was learned wrongly can keep batches small, and the larger sizes that would correct it
@@ -86,7 +84,8 @@ public final class AdaptivePolicy implements BatchPolicy {
     this.config = config;
     this.calibration = List.copyOf(calibration);
     batchSizes = config.batchSizes().stream().mapToInt(Integer::intValue).toArray();
-    sizes = new SizeRule(config.maxBatchSize(), batchSizes);
+    int[] preferred = config.preferredSizes().stream().mapToInt(Integer::intValue).toArray();
+    sizes = new SizeRule(config.maxBatchSize(), batchSizes, preferred);
     lookAhead = new DeadlineLookAhead(sizes.candidates());
     governor = new ConcurrencyGovernor(config.runners(), config.governed());
     slowdown = new Slowdown(config.runners());
@@ -434,7 +433,9 @@ public final class AdaptivePolicy implements BatchPolicy {
     for (int i = 0; i < shapes.length; i++) {
       ShapeLearning learning = shapes[i];
       if (learning != null) {
-        states.add(state(i, learning));
+        states.add(
+            learning.state(
+                i, config.runners(), (double) config.maxHoldNanos(), busyShare > SATURATED));
       }
     }
     List<Double> slow = new ArrayList<>();
@@ -447,41 +448,6 @@ public final class AdaptivePolicy implements BatchPolicy {
         standing.isStanding(),
         utilisation * slowdown.of(governor.limit()) / governor.limit(),
         slow);
-  }
-
-  private ShapeState state(int shape, ShapeLearning learning) {
-    LatencyModel latency = learning.latency;
-    List<CurvePoint> curve = new ArrayList<>();
-    for (int size : latency.sampledSizes()) {
-      curve.add(
-          new CurvePoint(
-              size, latency.predict(size), latency.deviation(size), latency.weight(size)));
-    }
-    List<HoldState> holds = new ArrayList<>();
-    HoldLearner learner = learning.holds;
-    for (int context = 0; context < learner.contexts(); context++) {
-      if (learner.count(context) > 0) {
-        holds.add(
-            new HoldState(
-                HoldLearner.isCompletion(context),
-                HoldLearner.rowsOf(context),
-                learner.count(context),
-                learner.bestGain(context),
-                Math.min(
-                    learner.choose(context, latency.predict(1), busyShare > SATURATED),
-                    (double) config.maxHoldNanos())));
-      }
-    }
-    return new ShapeState(
-        shape,
-        learning.rowElements,
-        latency.samples(),
-        latency.tau(),
-        latency.alpha(),
-        curve,
-        learning.bookedRate * 1e9,
-        learning.utilisation / config.runners(),
-        holds);
   }
 
   private ShapeLearning learning(int shape) {

@@ -1,7 +1,5 @@
 package dev.millrace.batcher.policy;
 
-import org.jspecify.annotations.Nullable;
-
 /**
  * Which requests to give up and how many rows to run so that the most end in time. Single-threaded;
  * allocates nothing after construction. {@link #look} leaves its answer in the fields' accessors.
@@ -21,31 +19,24 @@ final class DeadlineLookAhead {
    * later always looks better, later too. And the second batch does not help those that it is too late
    * for.
    *
+   * Most sizes need not be looked at. The largest is scored first, and a size that cannot score more,
+   * whatever requests there are, is left out: its first batch is worth at most its rows less the price
+   * of their run, its second at most a full one that runs at the model's highest speed. Under load the
+   * price sees to it that few sizes remain. The others are compared in ascending order, the largest
+   * last, because of several that score the same the first wins, unless a later one gives up less.
+   *
    * With several classes of priority the sacrifice comes from the lowest that the next batch reaches.
    * Whole classes from the first on are kept while all of them would be in time in one batch; what
    * they need is then part of every candidate, which has to end in time for them, and only among the
    * rows of the class after them is there a choice. The classes behind that one have to wait.
-   *
-   * Within a class the front is nearly by deadline, but not quite: who has none, or a late one, stands
-   * among the others by age. Whoever stands behind such a request counts as if due no sooner, so that
-   * nobody is given up for a deadline that another has.
    */
 
-  private static final int LIMIT = 1024;
   private static final double HOPELESS = 0.95;
   private static final double FREE_LOAD = 0.7;
   private static final double SMOOTHING = 0.1;
 
   private final int[] candidates;
-  private final double[] slacks = new double[LIMIT];
-  private final int[] rowsBefore = new int[LIMIT + 1];
-
-  /** Where to look if the front is in order and of single rows; else it was copied. */
-  private @Nullable QueueView direct;
-
-  private int directFrom;
-  private double directImplicit;
-  private long directNow;
+  private final DeadlineFront front = new DeadlineFront();
 
   private LatencyModel latency = new LatencyModel(1, new int[0]);
   private double slow = 1;
@@ -58,14 +49,19 @@ final class DeadlineLookAhead {
   private int start;
   private int end;
   private int total;
-  private boolean single;
   private int keptRows;
   private double keptSlack;
   private int firstInFirst;
   private int firstInSecond;
   private int lastSecond;
   private double secondTime;
-  private double best;
+  private double price;
+  private double mostNetPerRow;
+  private double floor;
+  private double score;
+  private int first;
+  private int taken;
+  private double bestScore;
   private int bestFirst;
   private int bestRows;
 
@@ -130,21 +126,22 @@ final class DeadlineLookAhead {
       shed = gone;
       return;
     }
-    copy(queue, gone, implicitNanos, nowNanos);
+    front.look(queue, gone, implicitNanos, nowNanos);
+    end = front.size();
     choose(queue, least, cap);
     if (kept + shed == end) {
       rows = keptRows > 0 ? keptRows : pick;
       return;
     }
     if (!queue.ordered() && end < queue.requests() && kept + shed == 0) {
-      int alone = Math.min(pick, before(end));
+      int alone = Math.min(pick, front.before(end));
       if (allInTime(queue, end, alone, runners, implicitNanos, nowNanos)) {
         rows = alone;
         return;
       }
     }
     learnAllowance(queue, gone, implicitNanos, nowNanos);
-    scan(queue.rows() - gone(queue, gone), pick, cap, rate, runners);
+    scan(queue.rows() - rows(queue, gone), pick, cap, rate, runners);
     if (bestRows > 0) {
       shed = bestFirst - kept;
       rows = bestRows;
@@ -160,7 +157,7 @@ final class DeadlineLookAhead {
     double time = safe(whole ? Math.min(pick, queue.rows()) : pick);
     if (whole && ordered) {
       int batches = Math.ceilDiv(queue.rows(), pick);
-      double first = slack(queue, 0, implicitNanos, nowNanos);
+      double first = DeadlineFront.slack(queue, 0, implicitNanos, nowNanos);
       if (first >= time + (batches - 1) * time / runners) {
         return true;
       }
@@ -178,21 +175,11 @@ final class DeadlineLookAhead {
         due += time / runners;
       }
       taken += more;
-      if (slack(queue, i, implicitNanos, nowNanos) < due) {
+      if (DeadlineFront.slack(queue, i, implicitNanos, nowNanos) < due) {
         return false;
       }
     }
     return true;
-  }
-
-  private double slack(QueueView queue, int i, double implicitNanos, long nowNanos) {
-    long deadline = queue.deadlineNanos(i);
-    if (deadline != Long.MAX_VALUE) {
-      return deadline - nowNanos;
-    }
-    return implicitNanos > 0
-        ? queue.acceptedNanos(i) - nowNanos + implicitNanos
-        : Double.POSITIVE_INFINITY;
   }
 
   private int firstInTime(QueueView queue, double time, double implicitNanos, long nowNanos) {
@@ -200,7 +187,7 @@ final class DeadlineLookAhead {
     int high = queue.requests();
     while (low < high) {
       int middle = (low + high) >>> 1;
-      if (slack(queue, middle, implicitNanos, nowNanos) < time) {
+      if (DeadlineFront.slack(queue, middle, implicitNanos, nowNanos) < time) {
         low = middle + 1;
       } else {
         high = middle;
@@ -209,48 +196,12 @@ final class DeadlineLookAhead {
     return low;
   }
 
-  private int gone(QueueView queue, int requests) {
-    int gone = 0;
-    for (int i = 0; i < requests && !single; i++) {
-      gone += queue.rows(i);
-    }
-    return single ? requests : gone;
-  }
-
-  /**
-   * Notes what the choice needs of the front: a copy in its order, the deadlines of a class made to
-   * ascend, unless it can be asked as it is.
-   */
-  private void copy(QueueView queue, int from, double implicitNanos, long nowNanos) {
-    end = Math.min(LIMIT, queue.requests() - from);
-    single = queue.requests() == queue.rows();
-    boolean ordered = queue.ordered();
-    direct = null;
-    if (ordered && single) {
-      direct = queue;
-      directFrom = from;
-      directImplicit = implicitNanos;
-      directNow = nowNanos;
-      return;
-    }
+  private int rows(QueueView queue, int requests) {
     int sum = 0;
-    for (int i = 0; i < end; i++) {
-      double own = slack(queue, from + i, implicitNanos, nowNanos);
-      boolean behind = !ordered && i > 0 && queue.priority(i) == queue.priority(i - 1);
-      slacks[i] = behind ? Math.max(own, slacks[i - 1]) : own;
-      rowsBefore[i] = sum;
-      sum += single ? 1 : queue.rows(from + i);
+    for (int i = 0; i < requests && !front.isSingle(); i++) {
+      sum += queue.rows(i);
     }
-    rowsBefore[end] = sum;
-  }
-
-  private double slack(int i) {
-    return direct == null ? slacks[i] : slack(direct, directFrom + i, directImplicit, directNow);
-  }
-
-  /** Rows of the requests before the {@code i}-th. */
-  private int before(int i) {
-    return direct == null ? rowsBefore[i] : i;
+    return front.isSingle() ? requests : sum;
   }
 
   /**
@@ -265,13 +216,13 @@ final class DeadlineLookAhead {
     keptSlack = Double.POSITIVE_INFINITY;
     while (true) {
       end = queue.ordered() ? all : endOfClass(queue, start, all);
-      from = firstInTime(start, alone);
+      from = front.firstInTime(start, end, alone);
       if (end == all || (from > kept && from < end)) {
         break;
       }
       if (from == kept) {
-        int wanted = before(end);
-        double least = Math.min(keptSlack, slack(from));
+        int wanted = front.before(end);
+        double least = Math.min(keptSlack, front.slack(from));
         if (wanted > cap || least < safe(wanted)) {
           break;
         }
@@ -296,7 +247,8 @@ final class DeadlineLookAhead {
   private void learnAllowance(QueueView queue, int gone, double implicitNanos, long nowNanos) {
     int middle = gone + kept + shed + (end - kept - shed) / 2;
     double given =
-        slack(queue, middle, implicitNanos, nowNanos) + (nowNanos - queue.acceptedNanos(middle));
+        DeadlineFront.slack(queue, middle, implicitNanos, nowNanos)
+            + (nowNanos - queue.acceptedNanos(middle));
     if (given < Double.POSITIVE_INFINITY) {
       allowance = allowance == 0 ? given : allowance + SMOOTHING * (given - allowance);
     }
@@ -305,35 +257,78 @@ final class DeadlineLookAhead {
   private void scan(int waiting, int pick, int cap, double rate, int runners) {
     double peak = latency.peakNear(allowance / 2 / slow, cap) / slow;
     double load = peak > 0 ? rate / runners / peak : 0;
-    double price = peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
+    price = slow * peak * Math.clamp((load - FREE_LOAD) / (1 - FREE_LOAD), 0, 1);
+    mostNetPerRow = Math.max(0, 1 - price / latency.bound(cap));
     start = kept + shed;
-    total = before(end) + (end == LIMIT ? waiting - before(LIMIT) : 0);
+    total = front.before(end) + (end == DeadlineFront.LIMIT ? waiting - front.before(end) : 0);
     firstInFirst = start;
     firstInSecond = start;
     lastSecond = -1;
-    best = Double.NEGATIVE_INFINITY;
+    bestScore = Double.NEGATIVE_INFINITY;
     bestRows = 0;
+    floor = Double.NEGATIVE_INFINITY;
     int least = Math.max(1, keptRows);
-    int most = Math.min(cap, keptRows + total - before(start));
+    int most = Math.min(cap, keptRows + total - front.before(start));
+    score(most, cap, rate, runners);
+    double scoreOfMost = score;
+    int firstOfMost = first;
+    int takenOfMost = taken;
+    floor = scoreOfMost - 1e-6;
+    double netOfFirst = net(least, least);
+    int below = least;
     for (int b : candidates) {
       if (b >= most) {
         break;
       }
       if (b > least) {
-        score(b, cap, rate, runners, price);
+        netOfFirst = Math.max(netOfFirst, net(b, below + 1));
+        below = b;
+        if (!front.isSingle() || !(netOfFirst + cap * mostNetPerRow < floor)) {
+          score(b, cap, rate, runners);
+          compare();
+        }
       }
     }
-    score(most, cap, rate, runners, price);
-    score(Math.clamp(pick, least, most), cap, rate, runners, price);
-    score(least, cap, rate, runners, price);
+    score = scoreOfMost;
+    first = firstOfMost;
+    taken = takenOfMost;
+    compare();
+    int picked = Math.clamp(pick, least, most);
+    if (picked != most) {
+      score(picked, cap, rate, runners);
+      compare();
+    }
+    if (least != picked) {
+      score(least, cap, rate, runners);
+      compare();
+    }
   }
 
-  private void score(int b, int cap, double rate, int runners, double price) {
+  /** That many rows in time, less the price of a run of {@code run} rows. */
+  private double net(int rows, int run) {
+    return rows - price * latency.predict(run);
+  }
+
+  /** Remembers what was scored last if it is the best, or as good and gives up less. */
+  private void compare() {
+    if (score > bestScore + 1e-9 || (score > bestScore - 1e-9 && first < bestFirst)) {
+      bestScore = score;
+      bestFirst = first;
+      bestRows = taken;
+    }
+  }
+
+  /**
+   * Scores a size, and leaves with that which request is the first that is taken, and how many rows
+   * are; less than any score if it would be less than {@code floor}.
+   */
+  private void score(int b, int cap, double rate, int runners) {
+    score = Double.NEGATIVE_INFINITY;
     double time = safe(b);
-    firstInFirst = near(firstInFirst, time);
-    int first = b > keptRows ? firstInFirst : start;
-    int last = b > keptRows ? endOf(first, b - keptRows) : start;
-    int taken = Math.min(cap, keptRows + before(last) - before(first));
+    firstInFirst = front.firstInTime(start, end, time, firstInFirst);
+    first = b > keptRows ? firstInFirst : start;
+    int last = b > keptRows ? front.endOf(first, end, b - keptRows, keptRows == 0 ? 1 : 0) : start;
+    taken = Math.min(cap, keptRows + front.before(last) - front.before(first));
     if (taken != b) {
       time = safe(taken);
     }
@@ -341,63 +336,22 @@ final class DeadlineLookAhead {
       return;
     }
     double came = rate * time / runners;
-    int left = total - before(last);
+    int left = total - front.before(last);
     int second = (int) Math.min(cap, left + came);
+    double netOfFirst = net(taken, taken);
+    if (netOfFirst + second * mostNetPerRow < floor) {
+      return;
+    }
     if (second != lastSecond) {
       lastSecond = second;
       secondTime = safe(second);
     }
     double secondEnd = time / runners + secondTime;
-    firstInSecond = near(firstInSecond, secondEnd);
+    firstInSecond = front.firstInTime(start, end, secondEnd, firstInSecond);
     int late = Math.max(firstInSecond, last);
-    int inTime = late == end ? 0 : total - before(late);
+    int inTime = late == end ? 0 : total - front.before(late);
     double counted = Math.min(second, inTime + (secondEnd <= allowance ? came : 0));
-    double spent = slow * (latency.predict(taken) + latency.predict((int) Math.ceil(counted)));
-    double value = taken + counted - price * spent;
-    if (value > best + 1e-9 || (value > best - 1e-9 && first < bestFirst)) {
-      best = value;
-      bestFirst = first;
-      bestRows = taken;
-    }
-  }
-
-  /** The first of the class to choose from that has that much time; searched from a guess. */
-  private int near(int guess, double time) {
-    int i = guess;
-    while (i < end && slack(i) < time) {
-      i++;
-    }
-    while (i > start && slack(i - 1) >= time) {
-      i--;
-    }
-    return i;
-  }
-
-  private int firstInTime(int from, double time) {
-    int low = from;
-    int high = end;
-    while (low < high) {
-      int middle = (low + high) >>> 1;
-      if (slack(middle) < time) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
-  }
-
-  /** The end of the whole requests from {@code first} on that fit into that many rows. */
-  private int endOf(int first, int fit) {
-    if (single) {
-      return Math.min(end, first + fit);
-    }
-    int base = before(first);
-    int last = Math.min(end, first + (keptRows == 0 ? 1 : 0));
-    while (last < end && before(last + 1) - base <= fit) {
-      last++;
-    }
-    return last;
+    score = netOfFirst + counted - price * latency.predict((int) Math.ceil(counted));
   }
 
   private double safe(int b) {

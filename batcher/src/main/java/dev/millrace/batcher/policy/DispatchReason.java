@@ -10,7 +10,7 @@ public enum DispatchReason {
   SQRT,
   /** It left their share to the other runners. */
   SHARE,
-  /** It filled one of the sizes that the model is padded to. */
+  /** It filled one of the sizes that the model is padded to, or that are preferred. */
   BUCKET,
   /** Enough came while it was held back. */
   HOLD_TARGET,

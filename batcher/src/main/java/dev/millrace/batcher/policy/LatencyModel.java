@@ -462,6 +462,14 @@ final class LatencyModel {
   }
 
   /**
+   * Rows per nanosecond that no size up to a cap exceeds: {@link #peak} looks at one of each slot,
+   * and the largest of a slot is an eighth larger at most.
+   */
+  double bound(int maxRows) {
+    return maxRows <= EXACT ? peak(maxRows) : 1.125 * peak(maxRows);
+  }
+
+  /**
    * Most rows per nanosecond in batches up to a cap that take no longer than that, within 1 %; for
    * callers that ask for nearly the same again and again.
    */

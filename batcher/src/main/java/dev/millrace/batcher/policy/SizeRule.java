@@ -1,5 +1,8 @@
 package dev.millrace.batcher.policy;
 
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
 /**
  * How many of the rows that wait make the next batch. Stateless apart from what it last answered;
  * single-threaded.
@@ -30,6 +33,10 @@ final class SizeRule {
    * filling up with padding is compared with taking the smaller size and leaving the rest, where time
    * of the runner costs what it costs those behind, P = rows * rho/(1 - rho).
    *
+   * Preferred sizes are those that an engine was made for, though it runs others: the curve may have a
+   * step behind each, which the secant is too coarse to see. So a batch that reaches one is priced
+   * cut to it too, with the rest left for the next, and is cut unless that costs more than a little.
+   *
    * Several runners. What is left behind waits only for the next of c runners to end, so the rows in
    * front of it count a c-th: x/c under the root. If others are idle, nothing has to wait: an even
    * split over the runners that are free finishes everything earlier, unless runs slow each other
@@ -42,16 +49,34 @@ final class SizeRule {
   /** How much less a size beyond a bump has to cost. */
   private static final double MUCH_LESS = 0.8;
 
+  /** What a preferred size may cost more. */
+  private static final double PREFERENCE = 0.05;
+
   private final int[] candidates;
   private final boolean padded;
+  private final int[] preferred;
   private DispatchReason reason = DispatchReason.DRAIN;
 
   /**
    * @param batchSizes ascending sizes that batches are padded to; empty for none
+   * @param preferredSizes ascending sizes to cut batches to where that costs little; not for padded
+   *     ones
    */
-  SizeRule(int maxBatchSize, int[] batchSizes) {
+  SizeRule(int maxBatchSize, int[] batchSizes, int[] preferredSizes) {
+    int cap = Math.max(1, maxBatchSize);
     padded = batchSizes.length > 0;
-    candidates = padded ? batchSizes.clone() : steps(Math.max(1, maxBatchSize));
+    preferred = padded ? new int[0] : Arrays.stream(preferredSizes).filter(b -> b <= cap).toArray();
+    candidates =
+        padded
+            ? batchSizes.clone()
+            : IntStream.concat(Arrays.stream(steps(cap)), Arrays.stream(preferred))
+                .sorted()
+                .distinct()
+                .toArray();
+  }
+
+  SizeRule(int maxBatchSize, int[] batchSizes) {
+    this(maxBatchSize, batchSizes, new int[0]);
   }
 
   /** 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, ... up to the cap. */
@@ -72,7 +97,7 @@ final class SizeRule {
       }
     }
     steps[n++] = cap;
-    return java.util.Arrays.copyOf(steps, n);
+    return Arrays.copyOf(steps, n);
   }
 
   int[] candidates() {
@@ -118,7 +143,26 @@ final class SizeRule {
         break;
       }
     }
-    return padded ? priced(latency, best, waiting, cap, load, rate, runners) : best;
+    return padded
+        ? priced(latency, best, waiting, cap, load, rate, runners)
+        : preferred.length > 0 ? cut(latency, best, waiting, cap, load, rate, runners) : best;
+  }
+
+  /** The largest preferred size within {@code best} rows, if it is worth it. */
+  private int cut(
+      LatencyModel latency, int best, int waiting, int cap, double load, double rate, int runners) {
+    int within = 0;
+    for (int size : preferred) {
+      within = size <= best ? size : within;
+    }
+    if (within == 0
+        || within == best
+        || cost(latency, within, waiting, cap, load, rate, runners)
+            > (1 + PREFERENCE) * cost(latency, best, waiting, cap, load, rate, runners)) {
+      return best;
+    }
+    reason = DispatchReason.BUCKET;
+    return within;
   }
 
   private static int beyondBump(LatencyModel latency, int found, int limit, double gain) {

@@ -73,6 +73,21 @@ class SizeRuleTest {
     assertThat(padded.pick(flat, 33, CAP, 0.6, 0, 1)).isEqualTo(33);
   }
 
+  /** The engine works in tiles of eight rows. */
+  @Test
+  void pick_isCutToAPreferredSize_unlessThatCostsMore() {
+    SizeRule prefers = new SizeRule(CAP, new int[0], new int[] {7, 8, 16, 100});
+    LatencyModel tiles = Curves.exact(b -> 1 + 4 * Math.ceilDiv(b, 8));
+    assertThat(prefers.pick(tiles, 9, CAP, 0, 0, 1)).isEqualTo(8);
+    assertThat(prefers.reason()).isEqualTo(DispatchReason.BUCKET);
+    assertThat(prefers.pick(tiles, 16, CAP, 0, 0, 1)).isIn(8, 16);
+    assertThat(prefers.pick(tiles, 6, CAP, 0, 0, 1)).isEqualTo(6);
+    LatencyModel flat = Curves.exact(b -> 4 + 0.001 * b);
+    assertThat(prefers.pick(flat, 9, CAP, 0, 0, 1)).isEqualTo(9);
+    assertThat(prefers.reason()).isEqualTo(DispatchReason.DRAIN);
+    assertThat(prefers.candidates()).contains(7, 8, 16).doesNotContain(100).doesNotHaveDuplicates();
+  }
+
   @Test
   void split_usesIdleRunnersUnlessTheySlowEachOtherDown() {
     LatencyModel model = Curves.exact(b -> 1 + b);

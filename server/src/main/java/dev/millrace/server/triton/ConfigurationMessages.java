@@ -21,7 +21,7 @@ import dev.millrace.runtime.LabelFile;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.Placement;
-import dev.millrace.runtime.TritonConfig;
+import dev.millrace.runtime.PriorityLevels;
 import dev.millrace.runtime.VersionPolicy;
 import dev.millrace.runtime.WarmUpSample;
 import java.time.Duration;
@@ -189,22 +189,32 @@ public final class ConfigurationMessages {
         .batching()
         .maxQueueDelay()
         .ifPresent(delay -> batching.setMaxQueueDelayMicroseconds(micros(delay)));
-    model
-        .declared()
-        .map(TritonConfig::preferredBatchSizes)
-        .filter(sizes -> !sizes.isEmpty())
-        .or(options.batching()::batchSizes)
-        .ifPresent(batching::addAllPreferredBatchSize);
-    model
-        .declared()
-        .ifPresent(declared ->
-            batching
-                .setPriorityLevels(declared.priorityLevels())
-                .setDefaultPriorityLevel(declared.defaultPriorityLevel()));
+    batching.addAllPreferredBatchSize(
+        options.batching().batchSizes().orElse(options.batching().preferredSizes()));
+    options
+        .batching()
+        .priorities()
+        .ifPresent(priorities -> {
+          batching
+              .setPriorityLevels(priorities.levels())
+              .setDefaultPriorityLevel(priorities.usual());
+          priorities
+              .policies()
+              .forEach((level, policy) ->
+                  batching.putPriorityQueuePolicy(
+                      level, queuePolicy(policy.queueLimit(), policy.timeout())));
+        });
+    Optional<Integer> limit = options.batching().priorities().flatMap(PriorityLevels::queueLimit);
+    return batching
+        .setDefaultQueuePolicy(queuePolicy(limit.or(options::queueLimit), options.timeout()))
+        .build();
+  }
+
+  private static ModelQueuePolicy queuePolicy(Optional<Integer> limit, Optional<Duration> timeout) {
     ModelQueuePolicy.Builder queue = ModelQueuePolicy.newBuilder().setAllowTimeoutOverride(true);
-    options.queueLimit().ifPresent(queue::setMaxQueueSize);
-    options.timeout().ifPresent(time -> queue.setDefaultTimeoutMicroseconds(micros(time)));
-    return batching.setDefaultQueuePolicy(queue).build();
+    limit.ifPresent(queue::setMaxQueueSize);
+    timeout.ifPresent(time -> queue.setDefaultTimeoutMicroseconds(micros(time)));
+    return queue.build();
   }
 
   private static long micros(Duration time) {

@@ -30,7 +30,8 @@ class SchedulePolicyTest {
 
   @BeforeAll
   static void start(@TempDir Path repository) throws IOException {
-    TestBackend.repository(repository, "identity_fp32", "gated_simple");
+    TestBackend.repository(
+        repository, "identity_fp32", "gated_simple", "gated_levels_simple", "gated_sizes_simple");
     TritonFixture.write(
         repository,
         "gated_simple/model.yaml",
@@ -40,6 +41,30 @@ class SchedulePolicyTest {
         max-batch-size: 1
         batch-policy: greedy
         """);
+    TritonFixture.write(
+        repository,
+        "gated_levels_simple/config.pbtxt",
+        """
+        max_batch_size: 1
+        instance_group { count: 1 kind: KIND_CPU }
+        dynamic_batching {
+          priority_levels: 2
+          default_priority_level: 2
+          priority_queue_policy {
+            key: 1
+            value { max_queue_size: 1 default_timeout_microseconds: 2000 }
+          }
+        }
+        """);
+    TritonFixture.write(
+        repository,
+        "gated_sizes_simple/config.pbtxt",
+        """
+        max_batch_size: 8
+        instance_group { count: 1 kind: KIND_CPU }
+        dynamic_batching { preferred_batch_size: [ 2, 6 ] }
+        """);
+    TritonFixture.write(repository, "gated_sizes_simple/model.yaml", "batch-policy: fixed\n");
     fixture = new TritonFixture(repository);
   }
 
@@ -55,14 +80,12 @@ class SchedulePolicyTest {
   }
 
   private static int queued() {
+    return queued("gated_simple");
+  }
+
+  private static int queued(String model) {
     return (int)
-        fixture
-            .server
-            .meters()
-            .get("millrace.queue.requests")
-            .tag("model", "gated_simple")
-            .gauge()
-            .value();
+        fixture.server.meters().get("millrace.queue.requests").tag("model", model).gauge().value();
   }
 
   @Test
@@ -99,6 +122,64 @@ class SchedulePolicyTest {
       assertThat(queued()).isZero();
       fixture.backend.gate.release();
       assertThat(low.read().status()).isEqualTo(200);
+    }
+  }
+
+  /** Level 1 waits for 2 ms unless it says more, and one at a time; who names no level has 2. */
+  @Test
+  void levels_haveTheirOrder_theirTimeOut_andTheirLimit() throws IOException {
+    String model = "gated_levels_simple";
+    String path = "/v2/models/" + model + "/infer";
+    int runsBefore = fixture.backend.gated.get();
+    try (RawClient running = new RawClient(fixture.server.port());
+        RawClient usual = new RawClient(fixture.server.port());
+        RawClient late = new RawClient(fixture.server.port());
+        RawClient first = new RawClient(fixture.server.port());
+        RawClient tooMany = new RawClient(fixture.server.port())) {
+      running.post(path, with(""));
+      Await.until("it runs", () -> fixture.backend.gated.get() == runsBefore + 1);
+      usual.post(path, with(""));
+      Await.until("one waits", () -> queued(model) == 1);
+      late.post(path, with("'priority':1"));
+      assertThat(late.read().status()).isEqualTo(504);
+      first.post(path, with("'priority':1,'timeout':60000000"));
+      Await.until("two wait", () -> queued(model) == 2);
+      tooMany.post(path, with("'priority':1,'timeout':60000000"));
+      assertThat(tooMany.read().status()).isEqualTo(429);
+
+      fixture.backend.gate.release(2);
+      assertThat(running.read().status()).isEqualTo(200);
+      assertThat(first.read().status()).isEqualTo(200);
+      Await.until("the last runs", () -> fixture.backend.gated.get() == runsBefore + 3);
+      fixture.backend.gate.release();
+      assertThat(usual.read().status()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void batchThatReachesAPreferredSize_isCutToIt() throws IOException {
+    String model = "gated_sizes_simple";
+    String path = "/v2/models/" + model + "/infer";
+    int runsBefore = fixture.backend.gated.get();
+    try (RawClient running = new RawClient(fixture.server.port());
+        RawClient a = new RawClient(fixture.server.port());
+        RawClient b = new RawClient(fixture.server.port());
+        RawClient c = new RawClient(fixture.server.port())) {
+      running.post(path, with(""));
+      Await.until("it runs", () -> fixture.backend.gated.get() == runsBefore + 1);
+      a.post(path, with(""));
+      b.post(path, with(""));
+      Await.until("two wait", () -> queued(model) == 2);
+      c.post(path, with(""));
+      Await.until("three wait", () -> queued(model) == 3);
+
+      fixture.backend.gate.release(2);
+      assertThat(running.read().status()).isEqualTo(200);
+      assertThat(a.read().status()).isEqualTo(200);
+      assertThat(b.read().status()).isEqualTo(200);
+      Await.until("the third runs alone", () -> fixture.backend.gated.get() == runsBefore + 3);
+      fixture.backend.gate.release();
+      assertThat(c.read().status()).isEqualTo(200);
     }
   }
 

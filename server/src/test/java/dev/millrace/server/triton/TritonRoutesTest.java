@@ -57,7 +57,11 @@ class TritonRoutesTest {
           reshape { shape: [ 4 ] }
         }
         output { name: "OUTPUT0" data_type: TYPE_FP16 dims: [ -1 ] label_filename: "l.txt" }
-        dynamic_batching { preferred_batch_size: [ 2, 4 ] priority_levels: 2 }
+        dynamic_batching {
+          preferred_batch_size: [ 2, 4 ]
+          priority_levels: 2
+          priority_queue_policy { key: 1 value { max_queue_size: 9 } }
+        }
         parameters { key: "team" value { string_value: "blue" } }
         """);
     TritonFixture.write(repository, "identity_fp16/l.txt", "a\nb\n");
@@ -137,6 +141,8 @@ class TritonRoutesTest {
     assertThat(config.getOutput(0).getLabelFilename()).isEqualTo("l.txt");
     assertThat(config.getDynamicBatching().getPreferredBatchSizeList()).containsExactly(2, 4);
     assertThat(config.getDynamicBatching().getPriorityLevels()).isEqualTo(2);
+    assertThat(config.getDynamicBatching().getPriorityQueuePolicyOrThrow(1).getMaxQueueSize())
+        .isEqualTo(9);
     assertThat(config.getParametersOrThrow("team").getStringValue()).isEqualTo("blue");
   }
 

@@ -20,6 +20,9 @@ final class OnnxPredictor implements Predictor {
   private final List<TensorSpec> outputSpecs;
   private final long runOptions;
 
+  /** Whether the engine was told to end a run, which it would go on to do with every other. */
+  private volatile boolean terminated;
+
   private final Arena arena = Arena.ofShared();
   private final OnnxTensors tensors;
 
@@ -46,6 +49,10 @@ final class OnnxPredictor implements Predictor {
 
   @Override
   public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+    if (terminated) {
+      terminated = false;
+      OrtApi.call(OrtApi.RUN_OPTIONS_UNSET_TERMINATE, runOptions);
+    }
     int outputs = requestedOutputs.isEmpty() ? outputSpecs.size() : requestedOutputs.size();
     inputValues.fill((byte) 0);
     outputValues.fill((byte) 0);
@@ -117,6 +124,13 @@ final class OnnxPredictor implements Predictor {
         OrtApi.release(OrtApi.RELEASE_VALUE, value);
       }
     }
+  }
+
+  /** Ends the run after the operator that it is at. */
+  @Override
+  public void abandon() {
+    OrtApi.call(OrtApi.RUN_OPTIONS_SET_TERMINATE, runOptions);
+    terminated = true;
   }
 
   @Override

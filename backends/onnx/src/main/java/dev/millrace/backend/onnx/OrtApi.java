@@ -60,6 +60,8 @@ final class OrtApi {
   static final MethodHandle SESSION_GET_DEFAULT_NAME = returning(38, 4);
   static final MethodHandle CREATE_RUN_OPTIONS = returning(39, 1);
   static final MethodHandle RUN_OPTIONS_SET_LOG_SEVERITY = returning(41, 2);
+  static final MethodHandle RUN_OPTIONS_SET_TERMINATE = returning(46, 1);
+  static final MethodHandle RUN_OPTIONS_UNSET_TERMINATE = returning(47, 1);
   static final MethodHandle CREATE_TENSOR = returning(48, 5);
   static final MethodHandle CREATE_TENSOR_WITH_DATA = returning(49, 7);
   static final MethodHandle GET_TENSOR_MUTABLE_DATA = returning(51, 2);

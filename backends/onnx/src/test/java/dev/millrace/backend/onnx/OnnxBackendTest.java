@@ -9,17 +9,22 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
 import dev.millrace.api.spi.Backend;
+import dev.millrace.api.spi.Predictor;
 import dev.millrace.api.spi.TensorModel;
 import dev.millrace.testing.OnnxModelWriter;
 import dev.millrace.testing.OnnxModels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -101,6 +106,38 @@ class OnnxBackendTest {
   private ModelMetadata metadata(byte[] bytes) {
     try (TensorModel model = OnnxFixture.load(OnnxFixture.write(directory, bytes), Map.of())) {
       return model.metadata();
+    }
+  }
+
+  @Test
+  void runThatNobodyWaitsFor_ends_andTheNextIsNotAffected() throws InterruptedException {
+    try (TensorModel model =
+            OnnxFixture.load(OnnxFixture.write(directory, OnnxModels.rounds()), Map.of());
+        Predictor predictor = model.newPredictor()) {
+      AtomicReference<Throwable> failure = new AtomicReference<>();
+      Thread runner =
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  run(predictor, 1L << 60).close();
+                } catch (Throwable e) {
+                  failure.set(e);
+                }
+              });
+      while (runner.isAlive()) { // what is said before the run has begun goes unheard
+        predictor.abandon();
+        boolean _ = runner.join(Duration.ofMillis(1));
+      }
+      assertThat(failure.get()).isInstanceOf(InferenceException.class);
+      try (TensorMap outputs = run(predictor, 3)) {
+        assertThat(outputs.tensor(0).data().getLong(0)).isEqualTo(3);
+      }
+    }
+  }
+
+  private static TensorMap run(Predictor predictor, long rounds) {
+    try (TensorMap inputs = TensorMap.of("ROUNDS", Tensor.copyOf(Shape.of(1), rounds))) {
+      return predictor.predict(inputs, List.of());
     }
   }
 
