@@ -40,7 +40,9 @@ final class ClientAnswer {
     this.whenWritable = whenWritable;
   }
 
-  /** Another upstream is tried, which the client is told: its own tries would multiply with those. */
+  /**
+   * Another upstream is tried, which the client is told: its own tries would multiply with those.
+   */
   void retried() {
     isRetried = true;
   }

@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Watches the time limits of one request with one timer. Everything happens on the event loop.
  *
- * <p>Each limit runs from when it was last started, while the request {@linkplain
- * Watched#isUnder is under it}. To start a limit costs next to nothing, and the timer is not
- * touched: it looks when a limit could have been reached, and again later if none was.
+ * <p>Each limit runs from when it was last started, while the request {@linkplain Watched#isUnder
+ * is under it}. To start a limit costs next to nothing, and the timer is not touched: it looks when
+ * a limit could have been reached, and again later if none was.
  */
 final class TimeLimits {
   /** What takes time; the one named first is told of if several are reached at once. */
