@@ -352,7 +352,8 @@ final class ConfigurationPage {
       and tells this one nothing. Leave it out: requests are batched here. What it would say can stand
       in `model.yaml`, or on the command line, where `--max-batchsize` and `--max-latency` (in
       milliseconds), as KServe spells them for that process, are `--max-batch-size` and
-      `--max-queue-delay`.
+      `--max-queue-delay`. `KSERVE_OPENAI_ROUTE_PREFIX` is `openai-prefix`; if it is empty, there is
+      none.
 
       **Hopsworks.** `MODEL_FILES_PATH` is what is served and `DEPLOYMENT_NAME` what it is called, as
       above. `CONFIG_FILE_PATH` is the configuration file if it is YAML. `MODEL_NAME`,

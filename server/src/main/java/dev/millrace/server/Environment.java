@@ -124,6 +124,7 @@ final class Environment {
     take(defaults, ServerSettings.HTTP_PORT, "AIP_HTTP_PORT");
     take(defaults, ServerSettings.HEALTH_ROUTE, "AIP_HEALTH_ROUTE");
     take(defaults, ServerSettings.PREDICT_ROUTE, "AIP_PREDICT_ROUTE");
+    takeOpenAiPrefix(defaults);
     get("XDG_CACHE_HOME")
         .map(directory -> new PlatformDefault("XDG_CACHE_HOME", directory + "/millrace"))
         .or(() -> get("HOME").map(home -> new PlatformDefault("HOME", home + "/.cache/millrace")))
@@ -133,6 +134,18 @@ final class Environment {
           ServerSettings.DRAIN_DELAY, new PlatformDefault("KUBERNETES_SERVICE_HOST", "5s"));
     }
     return defaults;
+  }
+
+  /** KServe's own variable, in which nothing means that there is no prefix. */
+  private void takeOpenAiPrefix(Map<Setting<?>, PlatformDefault> defaults) {
+    String variable = "KSERVE_OPENAI_ROUTE_PREFIX";
+    String value = variables.get(variable);
+    if (value != null && (value.isBlank() || get(variable).isPresent())) {
+      String prefix = value.strip();
+      defaults.put(
+          ServerSettings.OPENAI_PREFIX,
+          new PlatformDefault(variable, prefix.startsWith("/") ? prefix : "/" + prefix));
+    }
   }
 
   /** Where the model's public name may stand. A bare MODEL_NAME is Hopsworks' only beside these. */

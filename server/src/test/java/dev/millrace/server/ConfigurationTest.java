@@ -389,6 +389,27 @@ class ConfigurationTest {
                 Optional.of("/v1/endpoints/1:predict")));
   }
 
+  @Test
+  void kservesPrefixOfOpenAisPaths_isTakenOver_alsoAnEmptyOne() {
+    assertThat(openAiPrefix(Map.of())).isEqualTo("/openai");
+    assertThat(openAiPrefix(Map.of("KSERVE_OPENAI_ROUTE_PREFIX", "/llm/"))).isEqualTo("/llm");
+    assertThat(openAiPrefix(Map.of("KSERVE_OPENAI_ROUTE_PREFIX", "llm"))).isEqualTo("/llm");
+    assertThat(openAiPrefix(Map.of("KSERVE_OPENAI_ROUTE_PREFIX", ""))).isEmpty();
+    assertThat(openAiPrefix(Map.of("KSERVE_OPENAI_ROUTE_PREFIX", "<no value>")))
+        .isEqualTo("/openai");
+    assertThat(
+            openAiPrefix(
+                Map.of("KSERVE_OPENAI_ROUTE_PREFIX", "/llm", "MILLRACE_OPENAI_PREFIX", "/other")))
+        .isEqualTo("/other");
+  }
+
+  private static String openAiPrefix(Map<String, String> variables) {
+    return new ConfigurationReader(resolve(Map.of("model", List.of("m")), variables))
+        .server()
+        .llm()
+        .prefix();
+  }
+
   private static Duration drainDelay(Map<String, String> variables) {
     return new ConfigurationReader(resolve(Map.of("model", List.of("m")), variables))
         .server()

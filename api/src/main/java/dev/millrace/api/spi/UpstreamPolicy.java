@@ -12,7 +12,8 @@ import java.util.Set;
  * interval never.
  *
  * @param aliases other names that clients may use for the model; the upstream is told its own
- * @param adapters names that the upstreams know themselves, as those of LoRA adapters
+ * @param adapters names that the upstreams know themselves, as those of LoRA adapters, beside those
+ *     that they list
  * @param fallback the model that answers if no upstream of this one does
  * @param retries most upstreams that are tried after the first
  * @param retryOn statuses of an upstream after which another is tried
@@ -155,21 +156,27 @@ public record UpstreamPolicy(
    *
    * @param healthPath what answers 200 while the upstream is well; empty not to ask
    * @param metricsPath where it shows its metrics; empty not to read them
+   * @param modelsPath where it lists its models, and adapters among them; empty not to ask
    * @param interval between two looks
    * @param failures in a row after which an upstream gets no requests for a while
    * @param ejection how long that is the first time; it doubles each time, up to 16 times as long
+   * @param slowStart in which an upstream that is new or back comes to its share of the load
    */
   public record Watch(
       Optional<String> healthPath,
       Optional<String> metricsPath,
+      Optional<String> modelsPath,
       Duration interval,
       int failures,
-      Duration ejection) {
+      Duration ejection,
+      Duration slowStart) {
     public Watch {
       requireNonNull(healthPath, "healthPath is null");
       requireNonNull(metricsPath, "metricsPath is null");
+      requireNonNull(modelsPath, "modelsPath is null");
       requireNonNegative(interval);
       requireNonNegative(ejection);
+      requireNonNegative(slowStart);
       if (failures < 1) {
         throw new IllegalArgumentException("failures must be positive: " + failures);
       }
@@ -179,9 +186,11 @@ public record UpstreamPolicy(
       return new Watch(
           Optional.of("/health"),
           Optional.of("/metrics"),
+          Optional.of("/v1/models"),
           Duration.ofSeconds(5),
           3,
-          Duration.ofSeconds(5));
+          Duration.ofSeconds(5),
+          Duration.ZERO);
     }
   }
 

@@ -66,6 +66,11 @@ final class ApiKeys {
     }
   }
 
+  /** Whether clients must have a key. */
+  boolean areRequired() {
+    return file != null;
+  }
+
   /**
    * Whose request it is: the key's name, or what stands for a key that nobody has to know.
    *

@@ -1,5 +1,6 @@
 package dev.millrace.server.llm;
 
+import dev.millrace.api.spi.Upstream;
 import dev.millrace.api.spi.UpstreamPolicy.Choice;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -69,50 +70,71 @@ final class Balancer {
    * @param tried not to be chosen
    * @param affinity what requests that belong together share; null for one that belongs to no
    *     others
+   * @param adapter which those that list it answer for, if any do; null for the model itself
    * @return null if all were tried
    */
-  @Nullable Replica choose(Collection<Replica> tried, @Nullable Long affinity, long now) {
-    List<Replica> candidates = candidates(tried, now, true);
-    if (candidates.isEmpty()) {
-      candidates = candidates(tried, now, false);
+  @Nullable Replica choose(
+      Collection<Replica> tried, @Nullable Long affinity, @Nullable String adapter, long now) {
+    List<Replica> candidates = untried(tried, adapter);
+    if (candidates.stream().anyMatch(replica -> replica.isFit(now))) {
+      candidates.removeIf(replica -> !replica.isFit(now));
     }
     if (candidates.size() <= 1) {
       return candidates.isEmpty() ? null : candidates.getFirst();
     }
-    return affinity == null ? lessBusy(candidates) : onRing(candidates, affinity);
+    return affinity == null ? lessBusy(candidates, now) : onRing(candidates, affinity, now);
   }
 
-  private List<Replica> candidates(Collection<Replica> tried, long now, boolean fit) {
-    List<Replica> candidates = new ArrayList<>(replicas.size());
+  /** The replica that is that upstream; null if none is any more. */
+  @Nullable Replica at(Upstream upstream) {
+    return replicas.stream()
+        .filter(replica -> replica.upstream().equals(upstream))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** Whether there is any that {@link #choose} would choose. */
+  boolean hasUntried(Collection<Replica> tried, @Nullable String adapter) {
+    return tried.size() < replicas.size() && !untried(tried, adapter).isEmpty();
+  }
+
+  private List<Replica> untried(Collection<Replica> tried, @Nullable String adapter) {
+    boolean isListed = adapter != null && lists(adapter);
+    List<Replica> untried = new ArrayList<>(replicas.size());
     for (int i = 0; i < replicas.size(); i++) {
       Replica replica = replicas.get(i);
-      if (!tried.contains(replica) && (!fit || replica.isFit(now))) {
-        candidates.add(replica);
+      if (!tried.contains(replica) && (!isListed || replica.adapters().contains(adapter))) {
+        untried.add(replica);
       }
     }
-    return candidates;
+    return untried;
   }
 
-  private static Replica lessBusy(List<Replica> candidates) {
+  /** Whether any replica lists that adapter. */
+  boolean lists(String adapter) {
+    return replicas.stream().anyMatch(replica -> replica.adapters().contains(adapter));
+  }
+
+  private static Replica lessBusy(List<Replica> candidates, long now) {
     ThreadLocalRandom random = ThreadLocalRandom.current();
     int first = random.nextInt(candidates.size());
     int second = random.nextInt(candidates.size() - 1);
     Replica a = candidates.get(first);
     Replica b = candidates.get(second < first ? second : second + 1);
-    return b.load() < a.load() ? b : a;
+    return b.load(now) < a.load(now) ? b : a;
   }
 
-  private Replica onRing(List<Replica> candidates, long affinity) {
-    double mean = candidates.stream().mapToDouble(Replica::load).average().orElse(0);
+  private Replica onRing(List<Replica> candidates, long affinity, long now) {
+    double mean = candidates.stream().mapToDouble(replica -> replica.load(now)).average().orElse(0);
     int start = Arrays.binarySearch(points, mix(affinity));
     start = start < 0 ? -start - 1 : start;
     for (int i = 0; i < points.length; i++) {
       Replica replica = replicas.get(owners[(start + i) % points.length]);
       if (candidates.contains(replica)
-          && (choice == Choice.SESSION || replica.load() <= BOUND * mean + 1)) {
+          && (choice == Choice.SESSION || replica.load(now) <= BOUND * mean + 1)) {
         return replica;
       }
     }
-    return lessBusy(candidates);
+    return lessBusy(candidates, now);
   }
 }

@@ -43,7 +43,7 @@ final class GenerationLog {
    * @throws InferenceException RESOURCE_EXHAUSTED if it must not, because it could not be logged
    */
   void begin(ModelLease lease, LlmRequest request) {
-    if (lease.isLogged()) {
+    if (isLogged(lease, request)) {
       lease.logInputs(
           request.id(), parameters(request), () -> tensor("request", bytes(request.body())));
     }
@@ -51,7 +51,7 @@ final class GenerationLog {
 
   /** An answer that is no stream; it stays the caller's. */
   void answered(ModelLease lease, LlmRequest request, ByteBuf answer) {
-    if (lease.isLogged()) {
+    if (isLogged(lease, request)) {
       lease.logPredictions(
           request.id(), parameters(request), () -> tensor("response", bytes(answer)), null);
     }
@@ -63,7 +63,7 @@ final class GenerationLog {
    * @param seen what was seen of the answer
    */
   void ended(ModelLease lease, LlmRequest request, @Nullable StreamObserver seen, int status) {
-    if (!lease.isLogged()) {
+    if (!isLogged(lease, request)) {
       return;
     }
     byte[] text = seen != null && seen.events() > 0 ? summary(seen) : null;
@@ -78,6 +78,10 @@ final class GenerationLog {
     } else if (text != null) {
       lease.logPredictions(request.id(), parameters(request), () -> tensor("response", text), null);
     }
+  }
+
+  private static boolean isLogged(ModelLease lease, LlmRequest request) {
+    return lease.isLogged() && !request.operation().isOfResponse();
   }
 
   private static byte[] bytes(ByteBuf from) {

@@ -1,9 +1,9 @@
 package dev.millrace.server.llm;
 
-import dev.millrace.server.http.ResponseStream;
 import io.netty.buffer.ByteBuf;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * The pieces of an answer that is not sent before it is complete. What it holds counts as memory of
@@ -45,9 +45,9 @@ final class HeldAnswer {
     release();
   }
 
-  /** Moves all of it into an answer that has begun. */
-  void moveTo(ResponseStream to) {
-    pieces.forEach(to::write);
+  /** Moves all of it, piece by piece. */
+  void moveTo(Consumer<ByteBuf> to) {
+    pieces.forEach(to);
     forget();
   }
 

@@ -10,9 +10,10 @@ import dev.millrace.runtime.ModelRegistry;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import io.micrometer.core.instrument.MeterRegistry;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -97,7 +98,8 @@ final class LlmModels {
       if (upstream.policy().aliases().contains(name)) {
         return new Target(lease, Target.Naming.ALIAS);
       }
-      if (upstream.policy().adapters().contains(name)) {
+      if (upstream.policy().adapters().contains(name)
+          || served(lease.id(), upstream).balancer().lists(name)) {
         return new Target(lease, Target.Naming.ADAPTER);
       }
     }
@@ -116,14 +118,23 @@ final class LlmModels {
   /** The only language model, else the only model. */
   private ModelLease only() {
     List<String> names = ready();
-    List<String> languageModels =
-        names.size() == 1 ? names : names.stream().filter(this::isLanguageModel).toList();
-    if (languageModels.size() != 1) {
+    List<String> candidates = unnamed(names);
+    if (candidates.size() != 1) {
       throw InferenceException.invalidArgument(
           "the request names no model; expected a member 'model', one of %s"
               .formatted(names.stream().limit(5).toList()));
     }
-    return registry.lease(ModelId.latest(languageModels.getFirst()));
+    return registry.lease(ModelId.latest(candidates.getFirst()));
+  }
+
+  /** Whether there is a model for a request that names none. */
+  boolean isOnly() {
+    return unnamed(ready()).size() == 1;
+  }
+
+  /** The models that a request may mean that names none. */
+  private List<String> unnamed(List<String> names) {
+    return names.size() == 1 ? names : names.stream().filter(this::isLanguageModel).toList();
   }
 
   private boolean isLanguageModel(String name) {
@@ -134,21 +145,35 @@ final class LlmModels {
     }
   }
 
+  /** Sees to it that what upstreams answer for is known, also before anybody asks for it. */
+  void discover() {
+    for (String name : ready()) {
+      try (ModelLease lease = registry.lease(ModelId.latest(name))) {
+        if (lease.servable() instanceof UpstreamModel upstream) {
+          var _ = served(lease.id(), upstream);
+        }
+      } catch (InferenceException e) {
+        // Gone meanwhile.
+      }
+    }
+  }
+
   /** The names of all models, with their aliases and adapters. */
   List<String> names() {
-    List<String> names = new ArrayList<>();
+    Set<String> names = new LinkedHashSet<>();
     for (String name : registry.index().stream().map(ModelStatus::name).distinct().toList()) {
       names.add(name);
       try (ModelLease lease = registry.lease(ModelId.latest(name))) {
         if (lease.servable() instanceof UpstreamModel upstream) {
           names.addAll(upstream.policy().aliases());
           names.addAll(upstream.policy().adapters());
+          names.addAll(served(lease.id(), upstream).adapters());
         }
       } catch (InferenceException e) {
         // It is listed, and does not serve.
       }
     }
-    return names;
+    return List.copyOf(names);
   }
 
   /** What is known of a leased model. */

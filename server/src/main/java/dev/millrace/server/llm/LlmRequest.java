@@ -1,7 +1,9 @@
 package dev.millrace.server.llm;
 
+import dev.millrace.api.spi.Upstream;
 import dev.millrace.server.http.HttpExchange;
 import io.netty.buffer.ByteBuf;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A request as it came in.
@@ -12,6 +14,7 @@ import io.netty.buffer.ByteBuf;
  * @param id its name, the client's or one made up
  * @param isKserve whether it came by the paths of KServe, whose clients want codes to be texts
  * @param isFallback whether another model could not answer it
+ * @param home the only upstream that can answer it, as what it is about is there; null if any can
  */
 record LlmRequest(
     HttpExchange exchange,
@@ -22,7 +25,8 @@ record LlmRequest(
     String key,
     String id,
     boolean isKserve,
-    boolean isFallback)
+    boolean isFallback,
+    @Nullable Upstream home)
     implements AutoCloseable {
   boolean isStream() {
     return scan.isStream();
@@ -30,7 +34,8 @@ record LlmRequest(
 
   /** The same for another model; the caller's, beside this one. */
   LlmRequest forFallback() {
-    return new LlmRequest(exchange, operation, path, scan, body.retain(), key, id, isKserve, true);
+    return new LlmRequest(
+        exchange, operation, path, scan, body.retain(), key, id, isKserve, true, null);
   }
 
   @Override

@@ -13,10 +13,12 @@ import dev.millrace.server.http.Routes;
 import dev.millrace.server.json.JsonWriter;
 import dev.millrace.server.transport.EventLoops;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.util.concurrent.EventExecutor;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -24,7 +26,9 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +38,10 @@ import org.jspecify.annotations.Nullable;
 public final class LlmRoutes implements Routes, RelayParts {
   private static final String REQUEST_ID = "X-Request-Id";
   private static final int LONGEST_ID = 256;
+  private static final Pattern RESPONSE_ID = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}");
+
+  /** How often models are looked for that nobody has asked for yet. */
+  private static final Duration DISCOVERY = Duration.ofSeconds(1);
 
   private final ModelServer server;
   private final LlmConfig config;
@@ -42,6 +50,7 @@ public final class LlmRoutes implements Routes, RelayParts {
   private final LocalEmbeddings embeddings;
   private final LocalGeneration generation = new LocalGeneration();
   private final GenerationLog log = new GenerationLog();
+  private final ResponseHomes homes = new ResponseHomes();
   private final Map<EventLoop, UpstreamPool> pools = new HashMap<>();
   private final String idPrefix = "mr-" + Integer.toHexString(new Random().nextInt()) + "-";
   private final AtomicLong ids = new AtomicLong();
@@ -65,6 +74,12 @@ public final class LlmRoutes implements Routes, RelayParts {
         new LlmModels(
             server.models(), server.meters(), model -> watch(model, loops.group().next()));
     this.embeddings = new LocalEmbeddings(server);
+    var _ =
+        loops
+            .group()
+            .next()
+            .scheduleWithFixedDelay(
+                models::discover, 0, DISCOVERY.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   private void watch(ServedModel model, EventLoop loop) {
@@ -83,7 +98,7 @@ public final class LlmRoutes implements Routes, RelayParts {
       boolean isKserve = !prefix.isEmpty();
       for (Operation operation : Operation.values()) {
         router.add(
-            HttpMethod.POST,
+            operation.method(),
             prefix + operation.path(),
             exchange -> handle(exchange, operation, isKserve));
       }
@@ -100,27 +115,71 @@ public final class LlmRoutes implements Routes, RelayParts {
       return;
     }
     LlmRequest request;
+    String model;
     try {
-      RequestScan scan =
-          operation.isForm()
-              ? RequestScan.ofForm(exchange.body())
-              : RequestScan.of(exchange.body());
+      String path = operation.upstreamPath();
+      String response = null;
+      RequestScan scan;
+      if (operation.isOfResponse()) {
+        response = response(exchange);
+        path = path.replace("{" + Operation.ID + "}", response);
+        scan = RequestScan.ofForm(Unpooled.EMPTY_BUFFER); // whatever is in it, no model is
+      } else {
+        scan =
+            operation.isForm()
+                ? RequestScan.ofForm(exchange.body())
+                : RequestScan.of(exchange.body());
+        response = operation == Operation.RESPONSES ? scan.previousResponse() : null;
+      }
+      ResponseHomes.Home home = response == null ? null : home(response, operation, owner);
+      model = home != null && operation.isOfResponse() ? home.model() : scan.model();
       request =
           new LlmRequest(
               exchange,
               operation,
-              operation.upstreamPath() + query(exchange.target()),
+              path + query(exchange.target()),
               scan,
               exchange.body().retain(),
               owner,
               id(exchange),
               isKserve,
-              false);
+              false,
+              home == null ? null : home.upstream());
     } catch (InferenceException e) {
-      OpenAiErrors.fail(exchange, e);
+      OpenAiErrors.fail(exchange, OpenAiErrors.status(e.code()), e.getMessage(), "");
       return;
     }
-    onEventLoop(exchange, () -> start(request, request.scan().model()), request::close);
+    onEventLoop(exchange, () -> start(request, model), request::close);
+  }
+
+  /** The name of the response that a request is about, as it may stand in a path. */
+  private static String response(HttpExchange exchange) {
+    String id = exchange.variable(Operation.ID);
+    if (!RESPONSE_ID.matcher(id).matches()) {
+      throw noResponse(id);
+    }
+    return id;
+  }
+
+  private static InferenceException noResponse(String id) {
+    return InferenceException.notFound("The response `%s` does not exist.".formatted(id));
+  }
+
+  /**
+   * Where a response is; null if nobody knows.
+   *
+   * @throws InferenceException NOT_FOUND if it is another client's, or if nobody knows and it could
+   *     be any model's
+   */
+  private ResponseHomes.@Nullable Home home(String response, Operation operation, String owner) {
+    ResponseHomes.Home home = homes.find(response);
+    if (home == null && operation.isOfResponse() && !models.isOnly()) {
+      throw noResponse(response);
+    }
+    if (home != null && keys.areRequired() && !home.owner().equals(owner)) {
+      throw noResponse(response);
+    }
+    return home;
   }
 
   /** Whose request it is; null if it was refused. */
@@ -171,6 +230,11 @@ public final class LlmRoutes implements Routes, RelayParts {
       throw new IllegalStateException("not one of the server's event loops");
     }
     return pool;
+  }
+
+  @Override
+  public ResponseHomes homes() {
+    return homes;
   }
 
   @Override

@@ -68,6 +68,10 @@ final class Monitor {
             .ifPresent(path ->
                 new Probe(replica, path, (text, status) -> busy(replica, text, status)).start());
       }
+      watch
+          .modelsPath()
+          .ifPresent(path ->
+              new Probe(replica, path, (text, status) -> lists(replica, text, status)).start());
     }
     var _ = loop.schedule(this::look, watch.interval().toNanos(), TimeUnit.NANOSECONDS);
   }
@@ -82,13 +86,22 @@ final class Monitor {
           replica.upstream(),
           healthy ? "well" : status == 0 ? "not reachable" : "not well: it answers " + status);
     }
-    replica.setHealthy(healthy);
+    replica.setHealthy(healthy, System.nanoTime());
   }
 
   private static void busy(Replica replica, String text, int status) {
     if (status == 200) {
       EngineLoad load = EngineLoad.parse(text);
       replica.setLoad(load.waiting(), load.cacheUse());
+    }
+  }
+
+  /** What was known stays known while the engine does not say. */
+  private void lists(Replica replica, String text, int status) {
+    if (status == 200) {
+      replica.setAdapters(
+          EngineModels.parse(text)
+              .adaptersOf(replica.upstream().model().orElse(model.id().name())));
     }
   }
 

@@ -1,5 +1,7 @@
 package dev.millrace.server.llm;
 
+import io.netty.handler.codec.http.HttpMethod;
+
 /**
  * What may be asked of an engine: the list of what is let through. Nothing that controls an engine
  * is on it.
@@ -20,20 +22,39 @@ enum Operation {
   DETOKENIZE("detokenize", "/detokenize", "/detokenize"),
   DETOKENIZE_V1("detokenize", "/v1/detokenize", "/detokenize"),
   RESPONSES("responses", "/v1/responses", "/v1/responses"),
+  GET_RESPONSE("GET", "get_response", Operation.RESPONSE, Operation.RESPONSE),
+  DELETE_RESPONSE("DELETE", "delete_response", Operation.RESPONSE, Operation.RESPONSE),
+  CANCEL_RESPONSE(
+      "POST", "cancel_response", Operation.RESPONSE + "/cancel", Operation.RESPONSE + "/cancel"),
   MESSAGES("messages", "/v1/messages", "/v1/messages"),
   COUNT_TOKENS("count_tokens", "/v1/messages/count_tokens", "/v1/messages/count_tokens"),
   TRANSCRIPTIONS("transcriptions", "/v1/audio/transcriptions", "/v1/audio/transcriptions"),
   TRANSLATIONS("translations", "/v1/audio/translations", "/v1/audio/translations"),
   SPEECH("speech", "/v1/audio/speech", "/v1/audio/speech");
 
+  /** The variable in the paths of those that are about a response. */
+  static final String ID = "response";
+
+  private static final String RESPONSE = "/v1/responses/{" + ID + "}";
+
+  private final String method;
   private final String label;
   private final String path;
   private final String upstreamPath;
 
   Operation(String label, String path, String upstreamPath) {
+    this("POST", label, path, upstreamPath);
+  }
+
+  Operation(String method, String label, String path, String upstreamPath) {
+    this.method = method;
     this.label = label;
     this.path = path;
     this.upstreamPath = upstreamPath;
+  }
+
+  HttpMethod method() {
+    return HttpMethod.valueOf(method);
   }
 
   /** The value of {@code gen_ai.operation.name}. */
@@ -46,7 +67,7 @@ enum Operation {
     return path;
   }
 
-  /** The path at the upstream. */
+  /** The path at the upstream, which has the same variable. */
   String upstreamPath() {
     return upstreamPath;
   }
@@ -54,6 +75,11 @@ enum Operation {
   /** Whether its streams are OpenAI's: chunks with choices, and {@code [DONE]} at the end. */
   boolean streamsChoices() {
     return this == CHAT || this == COMPLETION;
+  }
+
+  /** Whether it is about a response that was made before, and asks for no work. */
+  boolean isOfResponse() {
+    return this == GET_RESPONSE || this == DELETE_RESPONSE || this == CANCEL_RESPONSE;
   }
 
   /** Whether the body is a form with a file in it, rather than JSON. */

@@ -3,11 +3,11 @@ package dev.millrace.server.llm;
 import static java.util.Objects.requireNonNull;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.spi.Upstream;
 import dev.millrace.api.spi.UpstreamPolicy;
 import dev.millrace.api.spi.UpstreamPolicy.Choice;
 import dev.millrace.runtime.GenerationMeters;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.ResponseStream;
 import dev.millrace.server.llm.TimeLimits.Limit;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpHeaderNames;
@@ -34,6 +34,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
 
   /** A connection that was closed for being idle breaks at once; one that breaks later was used. */
   private static final long STALE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** Most parts of an answer that are looked at for the name of the response that it is. */
+  private static final int MOST_LOOKS = 3;
 
   /** Most bytes of an upstream's error that are read. */
   private static final int MOST_ERROR = 1 << 20;
@@ -76,6 +79,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
   /** The upstream that was asked last; empty before. */
   private String asked = "";
 
+  /** The replica that alone has what the request is about; null if it may be any. */
+  private @Nullable Replica home;
+
   private @Nullable UpstreamConnection connection;
   private int attempt;
 
@@ -90,6 +96,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
 
   /** Whether nothing is read, because the client takes nothing. */
   private boolean isPaused;
+
+  /** How often a part of the answer was looked at for the name of the response that it is. */
+  private int looks;
 
   /**
    * A relay of one request.
@@ -126,8 +135,10 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     }
     requestMemory = size;
     try {
-      if (model.gate().enter(this)) {
-        begin();
+      if (request.operation().isOfResponse()) { // what asks for no work, needs not wait for others
+        begin(false);
+      } else if (model.gate().enter(this)) {
+        begin(true);
       } else {
         limits.arm();
       }
@@ -147,25 +158,29 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
         .eventLoop()
         .execute(() -> {
           if (phase == Phase.QUEUED) {
-            begin();
+            begin(true);
           } else {
             model.gate().leave(this);
           }
         });
   }
 
-  private void begin() {
-    isInside = true;
+  /**
+   * It is let in.
+   *
+   * @param counted whether the gate has to be told when it leaves
+   */
+  private void begin(boolean counted) {
+    isInside = counted;
     phase = Phase.ASKING;
     limits.start(Limit.HEARTBEAT, System.nanoTime());
     model.budget().pay();
     try {
       parts.log().begin(target.lease(), request);
-    } catch (InferenceException e) {
+      ask();
+    } catch (RuntimeException e) {
       failHere(e);
-      return;
     }
-    ask();
   }
 
   // ---- to ask an upstream
@@ -173,13 +188,20 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
   private void ask() {
     Balancer balancer = model.balancer();
     if (balancer.replicas().isEmpty()) {
-      failHere(
-          InferenceException.unavailable(
-              "no engine answers for the model `%s` yet".formatted(model.id().name()),
-              Duration.ofSeconds(1)));
+      String message = "no engine answers for the model `%s` yet".formatted(model.id().name());
+      if (mayFallBack()) {
+        giveUp(503, message);
+      } else {
+        failHere(InferenceException.unavailable(message, Duration.ofSeconds(1)));
+      }
       return;
     }
-    Replica chosen = balancer.choose(tried, affinity(balancer), System.nanoTime());
+    Upstream at = request.home();
+    home = at == null ? null : balancer.at(at);
+    Replica chosen =
+        home != null
+            ? home
+            : balancer.choose(tried, affinity(balancer), adapter(), System.nanoTime());
     if (chosen == null) {
       giveUp(503, "no upstream of the model `%s` is left to try".formatted(model.id().name()));
       return;
@@ -188,6 +210,10 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     asked = chosen.upstream().toString();
     visit = chosen.begin(System.nanoTime());
     open(chosen, false);
+  }
+
+  private @Nullable String adapter() {
+    return target.naming() == Target.Naming.ADAPTER ? request.scan().model() : null;
   }
 
   private @Nullable Long affinity(Balancer balancer) {
@@ -243,7 +269,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
         RequestHead.write(
             request.body().alloc(),
             chosen.upstream(),
-            "POST",
+            request.operation().method().name(),
             request.path(),
             exchange.headers(),
             authorization(chosen),
@@ -279,6 +305,12 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
         return;
       }
     }
+    if (answered == 404 && isSought()) {
+      current().succeeded(System.nanoTime());
+      endAttempt();
+      ask();
+      return;
+    }
     String type = with.get(HttpHeaderNames.CONTENT_TYPE, "");
     boolean isEvents = type.regionMatches(true, 0, "text/event-stream", 0, 17);
     if (answered >= 400) {
@@ -291,6 +323,13 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     } else {
       form = Form.PLAIN;
     }
+  }
+
+  /** Whether what the request is about may be at another upstream, that has not been asked. */
+  private boolean isSought() {
+    return request.operation().isOfResponse()
+        && home == null
+        && model.balancer().hasUntried(tried, null);
   }
 
   @Override
@@ -310,9 +349,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
       case EVENTS -> events(piece);
       case PLAIN -> {
         if (answer.hasBegun() || !held.add(piece, MOST_HELD)) {
-          ResponseStream to = open();
-          held.moveTo(to);
-          to.write(piece);
+          held.moveTo(this::pass);
+          pass(piece);
         }
       }
     }
@@ -321,24 +359,30 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
   private void events(ByteBuf piece) {
     StreamObserver seen = requireNonNull(observer);
     boolean isFirst = seen.events() == 0;
-    requireNonNull(framer).add(piece, piece.alloc(), this::toClient);
+    requireNonNull(framer).add(piece, piece.alloc(), this::pass);
     if (seen.events() > 0 && seen.lastNanos() - limits.startOf(Limit.GAP) > 0) {
       limits.start(Limit.GAP, seen.lastNanos());
     }
     if (isFirst && seen.events() > 0) {
-      current().succeeded();
+      current().succeeded(System.nanoTime());
       series().firstToken(seen.firstNanos() - sentNanos());
       limits.arm();
     }
   }
 
-  private void toClient(ByteBuf part) {
-    open().write(part);
+  /** Sends a part of the answer to the client, which begins with it at the latest. */
+  private void pass(ByteBuf part) {
+    learn(part);
+    answer.begin(status, requireNonNull(headers), form == Form.EVENTS).write(part);
   }
 
-  /** The answer to the client, which begins now at the latest. */
-  private ResponseStream open() {
-    return answer.begin(status, requireNonNull(headers), form == Form.EVENTS);
+  /** Takes note of where the response is that the engine makes, by the answer's first parts. */
+  private void learn(ByteBuf part) {
+    if (request.operation() == Operation.RESPONSES && looks < MOST_LOOKS) {
+      Upstream upstream = current().replica().upstream();
+      ResponseHomes.Home made = new ResponseHomes.Home(model.id().name(), upstream, request.key());
+      looks = parts.homes().learn(part, form == Form.EVENTS, made) ? MOST_LOOKS : looks + 1;
+    }
   }
 
   @Override
@@ -373,7 +417,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
       case NONE -> failed(502, "an upstream answered nothing");
       case ERROR -> relayError();
       case PLAIN -> {
-        current().succeeded();
+        current().succeeded(System.nanoTime());
         if (answer.hasBegun()) {
           answer.finish();
         } else {
@@ -384,7 +428,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
       case EVENTS -> {
         ByteBuf rest = requireNonNull(framer).rest();
         if (rest != null) {
-          open().write(rest);
+          pass(rest);
         }
         if (!answer.hasBegun() || requireNonNull(observer).events() == 0) {
           failed(502, "an upstream ended its stream before the first event");
@@ -405,6 +449,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     ByteBuf body = exchange.newBody(held.size());
     held.moveTo(body);
     requireNonNull(observer).usage().readFrom(body);
+    learn(body);
     parts.log().answered(target.lease(), request, body);
     answer.respond(status, requireNonNull(headers), body);
   }
@@ -414,7 +459,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     if (status >= 500) {
       current().failed(System.nanoTime());
     } else {
-      current().succeeded();
+      current().succeeded(System.nanoTime());
     }
     if (answer.hasBegun()) { // by a heartbeat
       failAnswer(status, "the upstream answered " + status);
@@ -463,12 +508,16 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
 
   private boolean mayRetry() {
     return !answer.hasBegun()
+        && home == null
         && tried.size() <= policy.retries()
-        && tried.size() < model.balancer().replicas().size();
+        && model.balancer().hasUntried(tried, adapter());
   }
 
   private boolean mayFallBack() {
-    return !answer.hasBegun() && policy.fallback().isPresent() && !request.isFallback();
+    return !answer.hasBegun()
+        && policy.fallback().isPresent()
+        && !request.isFallback()
+        && !request.operation().isOfResponse();
   }
 
   /** Whether another upstream is tried, which has been paid for. */

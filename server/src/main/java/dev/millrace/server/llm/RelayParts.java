@@ -7,6 +7,9 @@ interface RelayParts {
   /** The connections of a loop. */
   UpstreamPool pool(EventLoop loop);
 
+  /** Where responses are. */
+  ResponseHomes homes();
+
   /** Where inferences are taken note of. */
   GenerationLog log();
 

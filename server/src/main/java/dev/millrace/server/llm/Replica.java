@@ -2,6 +2,7 @@ package dev.millrace.server.llm;
 
 import dev.millrace.api.spi.Upstream;
 import dev.millrace.api.spi.UpstreamPolicy.Watch;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Replica {
   private static final int MOST_DOUBLINGS = 4;
+
+  /** The part of its share of the load that a replica has at once that is new or back. */
+  private static final double FIRST_SHARE = 0.1;
 
   private final Upstream upstream;
   private final Watch watch;
@@ -37,10 +41,16 @@ final class Replica {
   private volatile boolean unhealthy;
   private volatile double waiting;
   private volatile double cacheUse;
+  private volatile Set<String> adapters = Set.of();
 
-  Replica(Upstream upstream, Watch watch) {
+  /** Since when it has been there, or been back. */
+  private volatile long sinceNanos;
+
+  /** A replica that is there from {@code now} on. */
+  Replica(Upstream upstream, Watch watch, long now) {
     this.upstream = upstream;
     this.watch = watch;
+    this.sinceNanos = now;
   }
 
   Upstream upstream() {
@@ -51,9 +61,16 @@ final class Replica {
     return outstanding.get();
   }
 
-  /** How busy it is, for its weight; with one request more. */
-  double load() {
-    return (outstanding.get() + 1 + waiting) * (1 + cacheUse) / upstream.weight();
+  /** How busy it is, for its weight and as long as it has been there; with one request more. */
+  double load(long now) {
+    return (outstanding.get() + 1 + waiting) * (1 + cacheUse) / (upstream.weight() * share(now));
+  }
+
+  /** The part of its share of the load that it may have by now. */
+  private double share(long now) {
+    long there = now - sinceNanos;
+    long whole = watch.slowStart().toNanos();
+    return there >= whole ? 1 : Math.max(FIRST_SHARE, (double) there / whole);
   }
 
   /** Whether it may get a request now. */
@@ -94,9 +111,9 @@ final class Replica {
     }
 
     /** The replica has answered as it should. */
-    void succeeded() {
+    void succeeded(long now) {
       if (failures > 0 || ejected) {
-        readmit(since);
+        readmit(since, now);
       }
     }
 
@@ -112,8 +129,9 @@ final class Replica {
     }
   }
 
-  private synchronized void readmit(int since) {
+  private synchronized void readmit(int since, long now) {
     if (since == era) {
+      sinceNanos = ejected ? now : sinceNanos;
       failures = 0;
       ejections = 0;
       ejected = false;
@@ -136,7 +154,10 @@ final class Replica {
   }
 
   /** What its health check says. */
-  void setHealthy(boolean healthy) {
+  void setHealthy(boolean healthy, long now) {
+    if (healthy && unhealthy) {
+      sinceNanos = now;
+    }
     unhealthy = !healthy;
   }
 
@@ -144,5 +165,15 @@ final class Replica {
   void setLoad(double requestsWaiting, double cache) {
     waiting = requestsWaiting;
     cacheUse = cache;
+  }
+
+  /** What its list of models says: the names of the model's adapters. */
+  void setAdapters(Set<String> names) {
+    adapters = Set.copyOf(names);
+  }
+
+  /** The adapters that it lists. */
+  Set<String> adapters() {
+    return adapters;
   }
 }

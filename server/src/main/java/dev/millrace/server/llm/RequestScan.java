@@ -33,6 +33,7 @@ final class RequestScan {
   private boolean asksForUsage;
   private @Nullable String user;
   private @Nullable String session;
+  private @Nullable String previousResponse;
   private int promptStart;
   private int promptEnd;
 
@@ -111,6 +112,7 @@ final class RequestScan {
         }
         case "stream" -> stream = value == JsonToken.VALUE_TRUE;
         case "user" -> user = text(parser, value);
+        case "previous_response_id" -> previousResponse = text(parser, value);
         case "session_id" -> session = text(parser, value);
         case "stream_options" -> options(parser, value);
         case "messages", "prompt", "input" -> {
@@ -190,6 +192,11 @@ final class RequestScan {
   /** Whose session it is, by the body; null if it does not say. */
   @Nullable String session() {
     return session == null ? user : session;
+  }
+
+  /** The response that this one goes on from; null if there is none. */
+  @Nullable String previousResponse() {
+    return previousResponse;
   }
 
   /** A number that prompts share that begin with the same bytes. */

@@ -8,6 +8,9 @@ import dev.millrace.runtime.GenerationMeters;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** What the front end knows of a model that upstreams answer for. Thread-safe. */
 final class ServedModel implements AutoCloseable {
@@ -82,13 +85,20 @@ final class ServedModel implements AutoCloseable {
   }
 
   private Replica newReplica(Upstream upstream) {
-    Replica replica = new Replica(upstream, policy().watch());
+    Replica replica = new Replica(upstream, policy().watch(), System.nanoTime());
     meters.showUpstream(
         upstream.toString(),
         replica,
         Replica::outstanding,
         these -> these.isFit(System.nanoTime()) ? 1 : 0);
     return replica;
+  }
+
+  /** The names of the adapters that its upstreams list. */
+  Set<String> adapters() {
+    return balancer().replicas().stream()
+        .flatMap(replica -> replica.adapters().stream())
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   @Override

@@ -14,6 +14,8 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -46,10 +48,14 @@ final class LlamaEngine {
     return new ModelParameters().setModel(file).setCtxSize(2048).setThreads(1).setGpuLayers(0);
   }
 
-  /** The argument is the model's file. */
+  /** The argument is the model's file; if it is not there, a tiny one is made. */
   public static void main(String[] arguments) throws IOException {
     int code = 0;
     try {
+      Path file = Path.of(arguments[0]);
+      if (Files.notExists(file)) {
+        TinyModelFile.write(file);
+      }
       LlamaEngine engine = new LlamaEngine(arguments[0]);
       HttpServer server =
           HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);

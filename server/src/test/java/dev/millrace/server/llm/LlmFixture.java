@@ -7,6 +7,7 @@ import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.server.MillraceServer;
 import dev.millrace.server.ServerConfig;
+import dev.millrace.testing.llm.Dialect;
 import dev.millrace.testing.llm.ScriptedEngine;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -35,9 +36,14 @@ final class LlmFixture implements AutoCloseable {
 
   /** A server without models, yet. */
   LlmFixture(Path directory, int engineCount) throws IOException {
+    this(directory, engineCount, Dialect.V0_7_1);
+  }
+
+  /** The same with engines that are of another version. */
+  LlmFixture(Path directory, int engineCount, Dialect dialect) throws IOException {
     this.directory = directory;
     for (int i = 0; i < engineCount; i++) {
-      engines.add(ScriptedEngine.start());
+      engines.add(ScriptedEngine.builder().dialect(dialect).start());
     }
     config = ServerConfig.of(directory).onFreePorts();
     server = MillraceServer.bind(config, List.of(new LlmBackend()));

@@ -19,6 +19,7 @@ import io.netty.buffer.ByteBufAllocatorMetricProvider;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.lang.management.ManagementFactory;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
@@ -42,6 +43,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RelayTest {
   /** How much more memory the allocator may keep after a thousand streams than before. */
   private static final long MOST_GROWTH = 2 << 20;
+
+  /** The same for objects, of which a thousand relays would take more. */
+  private static final long MOST_HEAP_GROWTH = 3 << 20;
 
   @TempDir Path directory;
   private LlmFixture llm;
@@ -473,7 +477,7 @@ class RelayTest {
   @Test
   void memory_ofRequestsAndOfAnswersThatAreHeld_isCounted_andFreeAfterwards() throws Exception {
     start(1);
-    llm.engine().script("tokens=200;size=1000;stall=1");
+    llm.engine().script("text=a;tokens=200;size=1000;stall=1");
     CompletableFuture<HttpResponse<String>> answer =
         CompletableFuture.supplyAsync(
             () -> llm.post(CHAT, chat("y".repeat(300_000))), Thread::startVirtualThread);
@@ -593,6 +597,27 @@ class RelayTest {
   }
 
   @Test
+  void adapters_thatUpstreamsList_areListedAndGoWhereTheyAre() throws Exception {
+    start(2, "health: {interval: 20ms}");
+    llm.engine(1).adapters("sql");
+    Await.until("it is seen", () -> llm.get("/v1/models").body().contains("\"id\":\"sql\""));
+
+    for (int i = 0; i < 10; i++) {
+      HttpResponse<String> answer = llm.post(CHAT, chat("x").replace("scripted", "sql"));
+      assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    }
+    assertThat(llm.engine(1).requests()).hasSize(10);
+    assertThat(llm.get("/openai/v1/models/sql").statusCode()).isEqualTo(200);
+    llm.engine(1).script("status=503;message=full");
+    assertThat(llm.post(CHAT, chat("x").replace("scripted", "sql")).body()).contains("full");
+
+    llm.engine(1).adapters();
+    Await.until("it is gone", () -> !llm.get("/v1/models").body().contains("\"id\":\"sql\""));
+    assertThat(llm.post(CHAT, chat("x").replace("scripted", "sql")).statusCode()).isEqualTo(404);
+    assertThat(llm.engine(0).requests()).isEmpty();
+  }
+
+  @Test
   void model_thatNobodyAnswersFor_isReplacedByItsFallback() throws Exception {
     llm.model("scripted", List.of(llm.engine(0)), "fallback: small");
     llm.model("small", List.of(llm.engine(1)), "model: scripted");
@@ -645,12 +670,12 @@ class RelayTest {
     assertThat(llm.engine().requests()).hasSize(2);
   }
 
-  /** Lets the engine go on, until the answer is there. */
+  /** Lets the engines go on, until the answer is there. */
   private void release(CompletableFuture<?> answer) {
     Await.until(
         "the answer is there",
         () -> {
-          llm.engine().release();
+          llm.engines(2).forEach(ScriptedEngine::release);
           return answer.isDone();
         });
   }
@@ -698,10 +723,13 @@ class RelayTest {
     start(2, "health: {interval: 0s}");
     streamAndCancel(1000); // the allocator has what it keeps
     long memory = directMemory();
+    long heap = heap();
 
     streamAndCancel(1000);
 
     Await.until("its memory is free again", () -> directMemory() - memory <= MOST_GROWTH);
+    Await.until("its objects are gone", () -> heap() - heap <= MOST_HEAP_GROWTH);
+    assertThat(memoryInFlight()).isZero();
     assertThat(
             llm.scrape().lines().filter(line -> line.startsWith("millrace_upstream_requests_in")))
         .hasSize(2)
@@ -711,6 +739,13 @@ class RelayTest {
   /** What the server's allocator has taken from the system, for buffers and for reuse. */
   private static long directMemory() {
     return ((ByteBufAllocatorMetricProvider) ByteBufAllocator.DEFAULT).metric().usedDirectMemory();
+  }
+
+  /** What is used of the heap, after what can be collected is. */
+  private long heap() {
+    llm.engines(2).forEach(ScriptedEngine::forget);
+    System.gc();
+    return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
   }
 
   /** Begins so many streams, cancels every other one, then the rest. */

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -24,8 +25,13 @@ final class Routes {
   private static final List<String> GUARDED_BY_MAIN =
       List.of("/v1", "/v2", "/inference", "/cohere");
 
+  private static final String RESPONSES = "/v1/responses/";
+
   private final ScriptedEngine engine;
   private final Dialect dialect;
+
+  /** The responses that are kept, by their names. */
+  private final Map<Object, Map<String, @Nullable Object>> responses = new ConcurrentHashMap<>();
 
   Routes(ScriptedEngine engine) {
     this.engine = engine;
@@ -35,7 +41,7 @@ final class Routes {
   /** Whether a script applies to requests for this path: those that ask something of a model. */
   static boolean isScripted(String path) {
     return switch (path) {
-      case "/health", "/ping", "/version", "/metrics", "/load" -> false;
+      case "/health", "/ping", "/version", "/metrics", "/load", "/v1/models" -> false;
       default -> !path.startsWith("/_scripted");
     };
   }
@@ -70,8 +76,30 @@ final class Routes {
               ? Whole.json(
                   200, Json.object("text", "%d bytes of sound".formatted(request.body().length)))
               : notFound();
-      default -> notFound();
+      default ->
+          dialect == Dialect.MAIN && path.startsWith(RESPONSES)
+              ? stored(request.method(), path.substring(RESPONSES.length()))
+              : notFound();
     };
+  }
+
+  /** What is asked of a response that was made before. */
+  private Answer stored(String method, String rest) {
+    boolean cancels = method.equals("POST") && rest.endsWith("/cancel");
+    String id = cancels ? rest.substring(0, rest.length() - "/cancel".length()) : rest;
+    Map<String, @Nullable Object> response = responses.get(id);
+    if (response == null) {
+      return Errors.answer(
+          dialect, 404, "Response with id '%s' not found.".formatted(id), "response_id");
+    }
+    if (method.equals("DELETE")) {
+      responses.remove(id);
+      return Whole.json(200, Json.object("id", id, "object", "response", "deleted", true));
+    }
+    if (cancels) {
+      response.put("status", "cancelled");
+    }
+    return method.equals("GET") || cancels ? Whole.json(200, response) : notAllowed();
   }
 
   private boolean isGuarded(String path) {
@@ -190,10 +218,20 @@ final class Routes {
                     "assistant",
                     "content",
                     List.of(Json.object("type", "output_text", "text", text)))));
+    Object previous = request.get("previous_response_id");
+    if (previous != null && !responses.containsKey(previous)) {
+      return Errors.answer(
+          dialect, 404, "Response with id '%s' not found.".formatted(previous), "response_id");
+    }
+    if (!Boolean.FALSE.equals(request.get("store"))) {
+      responses.put("resp_" + id, response);
+    }
     if (!Boolean.TRUE.equals(request.get("stream"))) {
       return Whole.json(200, response);
     }
     List<Supplier<String>> events = new ArrayList<>();
+    events.add(() ->
+        named("response.created", Json.object("type", "response.created", "response", response)));
     for (String word : text.split(" ", -1)) {
       events.add(() ->
           named(

@@ -10,15 +10,14 @@ import java.net.SocketException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -30,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Which script a request for a model follows: the one in its header {@value Script#HEADER}; else
  * the next one in the queue; else the one in its JSON's field {@value Script#FIELD}; else the one
- * that always holds. Health, metrics and version follow none.
+ * that always holds. Health, metrics, version and the list of models follow none.
  *
  * <p>The answer to a prompt is the prompt, unless the script has another; a word is a token. An
  * embedding depends on nothing but its text. A request with tools calls the first one, with its
@@ -73,8 +72,9 @@ public final class ScriptedEngine implements AutoCloseable {
 
   private ScriptedEngine(Builder builder) throws IOException {
     this.dialect = builder.dialect;
-    this.models = new ArrayList<>(builder.models);
-    this.adapters = new HashSet<>(builder.adapters);
+    this.models = new CopyOnWriteArrayList<>(builder.models);
+    this.adapters = ConcurrentHashMap.newKeySet();
+    this.adapters.addAll(builder.adapters);
     this.models.addAll(builder.adapters);
     this.keys = List.copyOf(builder.keys);
     this.keepAlive = builder.keepAlive;
@@ -211,6 +211,16 @@ public final class ScriptedEngine implements AutoCloseable {
 
   // ---- what it shall do
 
+  /** The names of LoRA adapters from now on. */
+  public void adapters(String... names) {
+    synchronized (models) {
+      models.removeAll(adapters);
+      adapters.clear();
+      adapters.addAll(List.of(names));
+      models.addAll(adapters);
+    }
+  }
+
   /** Adds scripts to the queue; each is for one request. */
   public void script(String... texts) {
     for (String text : texts) {
@@ -279,7 +289,10 @@ public final class ScriptedEngine implements AutoCloseable {
 
   // ---- what it has seen
 
-  /** The requests for a model, in the order in which they came; no health, metrics and version. */
+  /**
+   * The requests for a model, in the order in which they came; no health, metrics, version and
+   * lists.
+   */
   public List<ReceivedRequest> requests() {
     synchronized (requests) {
       return requests.stream().filter(request -> Routes.isScripted(request.path())).toList();

@@ -156,9 +156,11 @@ record LlmSettings(
     return new Watch(
         path(health, "path", defaults.healthPath()),
         path(health, "metrics-path", defaults.metricsPath()),
+        path(health, "models-path", defaults.modelsPath()),
         health.duration("interval").orElse(defaults.interval()),
         ejection.integer("failures", 1, 1_000_000).orElse(defaults.failures()),
-        ejection.duration("time").orElse(defaults.ejection()));
+        ejection.duration("time").orElse(defaults.ejection()),
+        settings.duration("slow-start").orElse(defaults.slowStart()));
   }
 
   /** A path; empty for {@code none}. */

@@ -70,7 +70,7 @@ class LlmBackendTest {
                 "limits",
                 Map.of("concurrency", 4, "queue", 0),
                 "health",
-                Map.of("path", "none"),
+                Map.of("path", "none", "models-path", "none"),
                 "retry-on",
                 List.of(429, 503),
                 "aliases",
@@ -91,10 +91,18 @@ class LlmBackendTest {
     assertThat(policy.times().gap()).isEqualTo(Duration.ofSeconds(5));
     assertThat(policy.limits().concurrency()).isEqualTo(4);
     assertThat(policy.watch().healthPath()).isEmpty();
+    assertThat(policy.watch().modelsPath()).isEmpty();
     assertThat(policy.retryOn()).containsExactlyInAnyOrder(429, 503);
     assertThat(policy.aliases()).containsExactly("other");
     assertThat(policy.adapters()).containsExactly("sql");
     assertThat(policy.fallback()).contains("small");
+  }
+
+  @Test
+  void load_withSlowStart_hasIt() {
+    UpstreamModel model = load(Map.of("upstreams", "http://a", "slow-start", "10s"));
+
+    assertThat(model.policy().watch().slowStart()).isEqualTo(Duration.ofSeconds(10));
   }
 
   @Test
