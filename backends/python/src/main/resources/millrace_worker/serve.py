@@ -278,6 +278,7 @@ def facts(chain_of_script):
         "numpy": getattr(numpy, "__version__", ""),
         "class": type(part.owner).__name__,
         "async": "true" if chain_of_script.is_async else "false",
+        "parameters": "true" if chain_of_script.uses_parameters else "false",
         "generates": ",".join(operations_of(chain_of_script)),
     }
 

@@ -35,6 +35,9 @@ ALIGNMENT = 64
 # Results with more bytes than this go through shared memory.
 MOST_INLINE = 64 << 10
 
+# What the names of parameters that are headers start with.
+HEADER = "header."
+
 MOST_BYTES = (2 << 30) - (1 << 20)
 
 # Flags of calls: contents are in shared memory; those of the result must not be.
@@ -124,7 +127,7 @@ class Reader:
 class Call:
     """One request to the script."""
 
-    __slots__ = ("verb", "inline", "tensors", "parameters")
+    __slots__ = ("verb", "inline", "tensors", "parameters", "headers")
 
     def __init__(self, body, memory):
         reader = Reader(body)
@@ -140,7 +143,12 @@ class Call:
             shape = struct.unpack_from("<%dq" % rank, body, reader.at)
             reader.at += 8 * rank
             heads.append((name, number, shape, reader.take("<Q")))
-        self.parameters = reader.parameters()
+        self.parameters, self.headers = {}, {}
+        for name, value in reader.parameters().items():
+            if name.startswith(HEADER):
+                self.headers[name[len(HEADER) :]] = value
+            else:
+                self.parameters[name] = value
         self.tensors = []
         if flags & IN_MEMORY:
             contents, at, step = memory, 0, ALIGNMENT

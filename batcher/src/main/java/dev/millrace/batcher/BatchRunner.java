@@ -237,10 +237,12 @@ final class BatchRunner {
   }
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
+    Request first = batch.getFirst().request;
     long start = ticker.nanos();
     try {
       return requireNonNull(
-          requireNonNull(predictor).predict(inputs, batch.getFirst().request.requestedOutputs),
+          requireNonNull(predictor)
+              .predict(inputs, first.requestedOutputs, first.parameters),
           "the predictor returned null");
     } finally {
       computeNanos = ticker.nanos() - start;

@@ -4,6 +4,7 @@ import dev.millrace.api.DataType;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -128,6 +129,11 @@ final class DeclaredModel implements TensorModel {
   }
 
   @Override
+  public boolean usesParameters() {
+    return model.usesParameters();
+  }
+
+  @Override
   public Map<String, TensorModel> signatures() {
     return model.signatures();
   }
@@ -149,13 +155,19 @@ final class DeclaredModel implements TensorModel {
 
     @Override
     public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+      return predict(inputs, requestedOutputs, Parameters.empty());
+    }
+
+    @Override
+    public TensorMap predict(
+        TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
       List<String> requested = requestedOutputs.isEmpty() ? outputs : requestedOutputs;
       try (TensorMap.Builder views = TensorMap.builder()) {
         for (int i = 0; i < inputs.size(); i++) {
           views.put(inputs.name(i), view(inputs.name(i), inputs.tensor(i)));
         }
         try (TensorMap taken = views.build()) {
-          return shaped(predictor.predict(taken, requested));
+          return shaped(predictor.predict(taken, requested, parameters));
         }
       }
     }

@@ -178,6 +178,12 @@ final class ModelLoader {
         List<Source> sources) {
       ModelOptions options = plan.options();
       int maxBatchSize = metadata.maxBatchSize();
+      boolean usesParameters = sources.getFirst().model().usesParameters();
+      if (usesParameters && maxBatchSize > 0) {
+        LOG.warn(
+            "{}: the model asks for headers or parameters of requests, and gets none, because requests are merged (max-batch-size)",
+            metadata.id());
+      }
       BatcherConfig batching =
           new BatcherConfig(
               maxBatchSize,
@@ -225,6 +231,7 @@ final class ModelLoader {
               steps,
               loggers,
               batcher,
+              usesParameters,
               modelMeters,
               ticker);
       return new SignaturePipelines.Way(pipeline, batcher, List.copyOf(parts));

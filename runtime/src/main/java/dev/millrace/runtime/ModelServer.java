@@ -123,7 +123,8 @@ public final class ModelServer implements AutoCloseable {
 
   /**
    * As above, for a request that came with headers, which the model's transformers and loggers
-   * shall see.
+   * shall see, and the model if it {@linkplain
+   * dev.millrace.api.spi.TensorModel#usesParameters uses} them.
    *
    * @param headers read before this returns, if at all
    */
@@ -160,8 +161,7 @@ public final class ModelServer implements AutoCloseable {
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
     Inference inference = new Inference(model, pipeline, admission, bytes, id, start);
-    boolean wanted = !pipeline.steps().isEmpty() || pipeline.isLogged();
-    inference.start(wanted ? headers.addTo(request) : request);
+    inference.start(pipeline.wantsHeaders() ? headers.addTo(request) : request);
     return inference;
   }
 

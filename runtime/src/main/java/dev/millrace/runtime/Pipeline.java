@@ -43,12 +43,14 @@ final class Pipeline {
   private final boolean outputsChange;
   private final Optional<Duration> defaultTimeout;
   private final Batcher batcher;
+  private final boolean usesParameters;
   private final ModelMeters meters;
   private final Ticker ticker;
 
   /**
    * @param outer what clients see of the model
    * @param model what it declares itself
+   * @param usesParameters whether it looks at parameters and headers
    */
   Pipeline(
       ModelMetadata outer,
@@ -58,6 +60,7 @@ final class Pipeline {
       Steps around,
       List<InferenceLogger> loggers,
       Batcher batcher,
+      boolean usesParameters,
       ModelMeters meters,
       Ticker ticker) {
     this.id = model.id();
@@ -69,6 +72,7 @@ final class Pipeline {
     this.outputsChange = !outer.outputs().equals(model.outputs());
     this.defaultTimeout = defaultTimeout;
     this.batcher = batcher;
+    this.usesParameters = usesParameters;
     this.meters = meters;
     this.ticker = ticker;
   }
@@ -79,6 +83,11 @@ final class Pipeline {
 
   List<ChainStep> steps() {
     return steps;
+  }
+
+  /** Whether anything on the way looks at the headers that a request came with. */
+  boolean wantsHeaders() {
+    return usesParameters || !steps.isEmpty() || isLogged();
   }
 
   /** Whether anything takes note of inferences. */
@@ -147,6 +156,7 @@ final class Pipeline {
       return batcher.submit(
           request.inputs(),
           request.requestedOutputs(),
+          usesParameters ? request.parameters() : Parameters.empty(),
           request.deadline(),
           RequestValidator.priority(request));
     } catch (InferenceException e) {

@@ -268,6 +268,38 @@ class PythonServingTest {
   }
 
   @Test
+  void headers_reachTheScriptThatAsksForThem() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predictor:
+            def predict(self, inputs, headers):
+                return [headers["x-user"], "host" in headers]
+        """);
+    try (MillraceServer server = serve();
+        RestClient client = new RestClient(server.port())) {
+      String path = "/v1/models/" + directory.getFileName() + ":predict";
+      client.send("POST", path, "{\"instances\":[1]}", "X-User: ann", "x-user: b");
+      assertThat(client.receive().body()).isEqualTo("{\"predictions\":[\"ann, b\",true]}");
+    }
+  }
+
+  @Test
+  void whereRequestsAreMerged_noneHasHeaders() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predictor:
+            def predict(self, inputs, headers=None):
+                return [headers for _ in inputs]
+        """);
+    write("model.yaml", "max-batch-size: 4\n");
+    try (MillraceServer server = serve()) {
+      assertThat(predict(server, "{\"instances\":[1]}").body()).isEqualTo("{\"predictions\":[{}]}");
+    }
+  }
+
+  @Test
   void theFlaskServersPaths_areThere() throws IOException {
     write(
         "predictor.py",

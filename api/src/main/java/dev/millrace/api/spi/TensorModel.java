@@ -12,6 +12,14 @@ public non-sealed interface TensorModel extends Servable {
   Predictor newPredictor();
 
   /**
+   * Whether predictors look at a request's parameters and headers, and are to be given them; they
+   * are not looked for otherwise.
+   */
+  default boolean usesParameters() {
+    return false;
+  }
+
+  /**
    * The ways in which this model can be called, by name, if its format knows several, as the
    * signatures of a SavedModel; the one that this model itself is called by is among them.
    *

@@ -98,7 +98,8 @@ public final class PythonBackend implements Backend {
     ModelMetadata metadata = metadata(source, settings, scripts, pool.facts());
     String operations = pool.facts().getOrDefault("generates", "");
     return operations.isEmpty()
-        ? new PythonModel(pool, metadata)
+        ? new PythonModel(
+            pool, metadata, Boolean.parseBoolean(pool.facts().getOrDefault("parameters", "")))
         : new PythonGenerator(pool, metadata, operations);
   }
 

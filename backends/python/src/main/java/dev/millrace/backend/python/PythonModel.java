@@ -13,16 +13,27 @@ import java.util.List;
 final class PythonModel implements TensorModel {
   private final WorkerPool pool;
   private final ModelMetadata metadata;
+  private final boolean usesParameters;
 
-  /** A model over a pool, which it takes over. */
-  PythonModel(WorkerPool pool, ModelMetadata metadata) {
+  /**
+   * A model over a pool, which it takes over.
+   *
+   * @param usesParameters whether the script asks for headers, or for requests that have parameters
+   */
+  PythonModel(WorkerPool pool, ModelMetadata metadata, boolean usesParameters) {
     this.pool = pool;
     this.metadata = metadata;
+    this.usesParameters = usesParameters;
   }
 
   @Override
   public ModelMetadata metadata() {
     return metadata;
+  }
+
+  @Override
+  public boolean usesParameters() {
+    return usesParameters;
   }
 
   @Override
@@ -39,10 +50,16 @@ final class PythonModel implements TensorModel {
   private record PythonPredictor(WorkerPool pool) implements Predictor {
     @Override
     public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+      return predict(inputs, requestedOutputs, Parameters.empty());
+    }
+
+    @Override
+    public TensorMap predict(
+        TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
       if (inputs.isEmpty()) {
         throw InferenceException.invalidArgument("a script is not called without inputs");
       }
-      TensorMap outputs = pool.call(verb(inputs), inputs, Parameters.empty());
+      TensorMap outputs = pool.call(verb(inputs), inputs, parameters);
       return requestedOutputs.isEmpty() ? outputs : select(outputs, requestedOutputs);
     }
 
