@@ -16,6 +16,9 @@ from .memory import Regions
 
 TRACE_LINES = 6
 
+# Characters of a traceback that are told.
+MOST_TRACE = 8 << 10
+
 
 class Connection:
     """One of the server's connections, on which one call is answered after the other."""
@@ -60,9 +63,9 @@ class Connection:
         return flags, region, (wire.heads(tensors),)
 
     def failure(self, failure):
-        report(failure)
+        """Status, message and traceback."""
         status = script.status_of(failure)
-        return status, script.message_of(failure, status)
+        return status, script.message_of(failure, status), trace_of(failure)
 
     async def reply_to(self, chain_of_script, body):
         """The frame that answers a call."""
@@ -76,7 +79,7 @@ class Connection:
             failed = self.failure(e)
         kept = wire.INPUTS_KEPT if self.inputs_kept(call) else 0
         if failed is not None:
-            return wire.error(*failed, kept)
+            return wire.error(*failed, flags=kept)
         return wire.frame(wire.RESULT, struct.pack("<B", flags | kept), region, *parts)
 
     def other(self, kind, body):
@@ -172,14 +175,24 @@ async def receive_exactly(loop, sock, size):
     return data
 
 
+def trace_of(failure):
+    """The traceback from the script's first line on; nothing for what this package found wrong."""
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    if trace is None and isinstance(failure, (script.BadScript, script.values.BadValue)):
+        return ""
+    try:
+        text = "".join(traceback.format_exception(type(failure), failure, trace))
+    except Exception:  # an exception may have no text
+        text = type(failure).__name__
+    return text if len(text) <= MOST_TRACE else "..." + text[-MOST_TRACE:]
+
+
 def report(failure):
     """Writes a traceback to the server's log, without the frames of this package."""
     try:
-        trace = failure.__traceback__
-        while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
-            trace = trace.tb_next
-        lines = traceback.format_exception(type(failure), failure, trace)
-        sys.stderr.write("".join(lines))
+        sys.stderr.write(trace_of(failure))
         sys.stderr.flush()
     except Exception:  # the script may have closed or replaced it
         pass

@@ -181,9 +181,11 @@ def heads(tensors):
     return b"".join(parts)
 
 
-def error(status, message, flags=0):
-    text = message.encode("utf-8", "replace")
-    return frame(ERROR, struct.pack("<BHI", flags, status, len(text)), text)
+def error(status, message, trace="", flags=0):
+    parts = [struct.pack("<BH", flags, status)]
+    for text in (message.encode("utf-8", "replace"), trace.encode("utf-8", "replace")):
+        parts += [struct.pack("<I", len(text)), text]
+    return frame(ERROR, *parts)
 
 
 def generation(body):

@@ -95,8 +95,7 @@ final class Connection implements AutoCloseable {
       }
       if (kind == Frame.ERROR) {
         reader.int8();
-        int status = reader.int16();
-        throw new ScriptError(status, reader.text());
+        throw error();
       }
       throw unexpected(kind);
     } finally {
@@ -134,8 +133,7 @@ final class Connection implements AutoCloseable {
       inputs = closed(inputs);
     }
     if (kind == Frame.ERROR) {
-      int status = reader.int16();
-      throw new ScriptError(status, reader.text());
+      throw error();
     }
     if (kind != Frame.RESULT) {
       throw unexpected(kind);
@@ -151,6 +149,12 @@ final class Connection implements AutoCloseable {
       throw new ProtocolException("a result in a region that is not there");
     }
     return reader.tensors(outputs.memory());
+  }
+
+  /** What an error says behind its flags. */
+  private ScriptError error() throws ProtocolException {
+    int status = reader.int16();
+    return new ScriptError(status, reader.text(), reader.text());
   }
 
   private static @Nullable SharedRegion closed(@Nullable SharedRegion region) {

@@ -175,7 +175,7 @@ final class GenerationCall implements Flow.Subscription {
     } catch (ScriptError e) {
       usable = true;
       connection.worker().served();
-      throw e.toInferenceException();
+      throw pool.failed(e);
     } catch (IOException e) {
       LOG.debug("a generation failed", e);
       throw pool.lost(connection, e);

@@ -31,7 +31,8 @@
  * <tr><td>67 RESULT</td><td>worker</td><td>8-bit flags (1: contents are in shared memory; 2: the
  *     region for outputs is another one, whose 32-bit descriptor and 64-bit size follow; 4: the
  *     region for inputs is not to be used again), heads, contents</td></tr>
- * <tr><td>68 ERROR</td><td>worker</td><td>8-bit flags (4 as above), 16-bit HTTP status, text</td></tr>
+ * <tr><td>68 ERROR</td><td>worker</td><td>8-bit flags (4 as above), 16-bit HTTP status, two texts: for
+ *     the client, and the traceback</td></tr>
  * <tr><td>69 PONG</td><td>worker</td><td>none</td></tr>
  * <tr><td>70 REGION</td><td>worker</td><td>32-bit descriptor, 64-bit size; answers MEMORY</td></tr>
  * <tr><td>71 PART</td><td>worker</td><td>8-bit flag (1: the whole answer), then JSON; any number of
