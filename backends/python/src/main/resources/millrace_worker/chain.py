@@ -51,6 +51,15 @@ class Chain:
             or any(found.uses_request for part in parts for found in part.methods.values() if found)
         )
 
+    @property
+    def streams(self):
+        """Whether `predict` is written as a generator."""
+        found = self.predictor.methods.get("predict") if self.predictor is not None else None
+        return found is not None and (
+            inspect.isgeneratorfunction(found.function)
+            or inspect.isasyncgenfunction(found.function)
+        )
+
     async def call(self, call):
         """The tensors that answer a call."""
         if call.verb == "preprocess":
@@ -58,6 +67,35 @@ class Chain:
         if call.verb == "postprocess":
             return await self.only_postprocess(call)
         texts = values.is_texts(call.tensors)
+        result = await settled(await self.begin(call, texts))
+        return await self.finish(result, call, texts)
+
+    async def stream(self, call):
+        """The tensors of one response after the other: for each that the script yields, as it does."""
+        texts = values.is_texts(call.tensors)
+        result = await self.begin(call, texts)
+        if inspect.isawaitable(result):
+            result = await result
+        if inspect.isasyncgen(result):
+            try:
+                async for element in result:
+                    yield await self.finish(lone(element), call, texts)
+            finally:
+                await result.aclose()
+        elif inspect.isgenerator(result):
+            try:
+                for element in result:
+                    yield await self.finish(lone(element), call, texts)
+            finally:
+                result.close()
+        else:
+            yield await self.finish(result, call, texts)
+
+    async def begin(self, call, texts):
+        """Prepares the inputs, and calls the method that is asked for; what it returned."""
+        found = self.predictor.methods.get(call.verb)
+        if found is None:
+            raise BadValue("the script has no method %s" % call.verb, 501)
         payload = self.payload(call, texts, self.predictor)
         if self.transformer is not None:
             body = self.body(call, texts, self.transformer, payload)
@@ -66,7 +104,14 @@ class Chain:
                 payload = rows_in(payload, "preprocess")
             elif isinstance(payload, list):
                 payload = {"instances": payload}
-        result = await self.predict(payload, call)
+        if self.predictor.is_kserve:
+            payload = await self.apply(self.predictor, "preprocess", payload, call)
+        return found(payload, call)
+
+    async def finish(self, result, call, texts):
+        """The tensors of what the method gave, once it went through what stands behind it."""
+        if self.predictor.is_kserve:
+            result = await self.apply(self.predictor, "postprocess", result, call)
         if self.transformer is not None and self.transformer.methods["postprocess"]:
             given = body_of(result) if self.raw else unwrapped(result)
             result = await self.apply(self.transformer, "postprocess", given, call)
@@ -77,18 +122,6 @@ class Chain:
     async def apply(self, part, name, payload, call):
         found = part.methods[name]
         return payload if found is None else await settled(found(payload, call))
-
-    async def predict(self, payload, call):
-        part = self.predictor
-        found = part.methods.get(call.verb)
-        if found is None:
-            raise BadValue("the script has no method %s" % call.verb, 501)
-        if part.is_kserve:
-            payload = await self.apply(part, "preprocess", payload, call)
-        result = await settled(found(payload, call))
-        if part.is_kserve:
-            result = await self.apply(part, "postprocess", result, call)
-        return result
 
     # ---- what methods get
 
@@ -233,6 +266,18 @@ def unwrapped(result):
 
 def is_response(value):
     return hasattr(value, "outputs") and hasattr(value, "model_name")
+
+
+def lone(element):
+    """What a generator yields as a result of one row; what says of itself what it is stays as it is."""
+    if is_response(element) or values.is_array(element) or hasattr(element, "detach"):
+        return element
+    if isinstance(element, dict) and element:
+        if PREDICTIONS in element or is_v2_outputs(element.get("outputs")):
+            return element
+        if all(values.is_array(value) for value in element.values()):
+            return element
+    return [element]
 
 
 def is_v2_outputs(outputs):

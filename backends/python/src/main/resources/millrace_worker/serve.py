@@ -104,8 +104,38 @@ class Connection:
             kind, body = received
             if kind == wire.CALL:
                 sock.sendall(chain.run(self.reply_to(chain_of_script, body)))
-            else:
+            elif kind == wire.STREAM:
+                self.stream(chain_of_script, body)
+            elif kind != wire.CANCEL:  # one that came too late means nothing
                 sock.sendall(self.other(kind, body))
+
+    def stream(self, chain_of_script, body):
+        """Sends responses as the script makes them, until they end or something comes in: the order to stop."""
+        responses = chain_of_script.stream(self.parse(body))
+        try:
+            try:
+                while not self.is_spoken_to():
+                    self.socket.sendall(self.response(chain.run(responses.__anext__())))
+            finally:
+                chain.run(responses.aclose())
+            reply = wire.frame(wire.END)
+        except StopAsyncIteration:
+            reply = wire.frame(wire.END)
+        except (Exception, SystemExit) as e:
+            reply = wire.error(*self.failure(e))
+        self.socket.sendall(reply)
+
+    def is_spoken_to(self):
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return True
+        except BlockingIOError:
+            return False
+
+    def response(self, tensors):
+        """The frame for one of many responses; not in shared memory, which the next would overwrite."""
+        _, _, parts = self.answer(tensors, inline=True)
+        return wire.frame(wire.RESULT, b"\0", *parts)
 
     async def serve_async(self, chain_of_script, loop):
         """Answers calls on the event loop, where those of other connections go on meanwhile."""
@@ -120,6 +150,9 @@ class Connection:
             incoming = asyncio.ensure_future(self.receive(loop))
             if kind == wire.CALL:
                 await loop.sock_sendall(sock, await self.reply_to(chain_of_script, body))
+            elif kind == wire.STREAM:
+                responses = chain_of_script.stream(self.parse(body))
+                await self.send_all(responses, self.response, loop, incoming)
             elif kind == wire.GENERATE:
                 await self.generate(chain_of_script.predictor.completions, loop, body, incoming)
             elif kind != wire.CANCEL:  # one that came too late means nothing
@@ -134,12 +167,18 @@ class Connection:
         return None if body is None else (kind, body)
 
     async def generate(self, generator, loop, body, incoming):
-        """Sends the parts of an answer until they end, or until something comes in: the order to stop."""
+        """Sends the parts of an answer in the form of OpenAI's API."""
+        if generator is None:
+            reply = wire.error(501, "the script does not generate")
+            await loop.sock_sendall(self.socket, reply)
+            return
+        operation, headers, request = wire.generation(body)
+        parts = generator.parts(completions.OPERATIONS[operation], headers, request)
+        await self.send_all(parts, part_frame, loop, incoming)
+
+    async def send_all(self, parts, frame_of, loop, incoming):
+        """Sends parts as they are made, until they end or something comes in: the order to stop."""
         try:
-            if generator is None:
-                raise script.values.BadValue("the script does not generate", 501)
-            operation, headers, request = wire.generation(body)
-            parts = generator.parts(completions.OPERATIONS[operation], headers, request)
             try:
                 while True:
                     step = asyncio.ensure_future(parts.__anext__())
@@ -150,10 +189,7 @@ class Connection:
                         if not step.cancelled():
                             step.exception()
                         break
-                    whole, part = step.result()
-                    await loop.sock_sendall(
-                        self.socket, wire.frame(wire.PART, struct.pack("<B", int(whole)), part)
-                    )
+                    await loop.sock_sendall(self.socket, frame_of(step.result()))
             finally:
                 await parts.aclose()
             reply = wire.frame(wire.END)
@@ -162,6 +198,11 @@ class Connection:
         except (Exception, SystemExit) as e:
             reply = wire.error(*self.failure(e))
         await loop.sock_sendall(self.socket, reply)
+
+
+def part_frame(part):
+    whole, json = part
+    return wire.frame(wire.PART, struct.pack("<B", int(whole)), json)
 
 
 async def receive_exactly(loop, sock, size):
@@ -292,6 +333,7 @@ def facts(chain_of_script):
         "class": type(part.owner).__name__,
         "async": "true" if chain_of_script.is_async else "false",
         "parameters": "true" if chain_of_script.uses_parameters else "false",
+        "streams": "true" if chain_of_script.streams else "false",
         "generates": ",".join(operations_of(chain_of_script)),
     }
 

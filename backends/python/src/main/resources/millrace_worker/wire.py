@@ -2,7 +2,7 @@
 
 import struct
 
-CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL = 1, 2, 3, 4, 5, 6
+CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL, STREAM = 1, 2, 3, 4, 5, 6, 7
 READY, FAILED, RESULT, ERROR, PONG, REGION, PART, END = 65, 66, 67, 68, 69, 70, 71, 72
 
 # Values of the byte in which the server says what to call.

@@ -1,6 +1,7 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.DataType;
+import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
@@ -14,6 +15,7 @@ import dev.millrace.api.spi.TensorModel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Flow;
 
 /**
  * A model as its {@code config.pbtxt} declares it: with the sizes that it leaves open and the
@@ -120,17 +122,35 @@ final class DeclaredModel implements TensorModel {
 
   @Override
   public Predictor newPredictor() {
-    boolean reshapes =
-        config.inputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent())
-            || config.outputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent());
     boolean selects = !config.outputs().isEmpty();
     Predictor predictor = model.newPredictor();
-    return reshapes || selects ? new DeclaredPredictor(predictor) : predictor;
+    return reshapes() || selects ? new DeclaredPredictor(predictor) : predictor;
+  }
+
+  private boolean reshapes() {
+    return config.inputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent())
+        || config.outputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent());
   }
 
   @Override
   public boolean usesParameters() {
     return model.usesParameters();
+  }
+
+  /** Unless what is streamed would have to be reshaped. */
+  @Override
+  public boolean streams() {
+    return model.streams() && !reshapes();
+  }
+
+  @Override
+  public Flow.Publisher<TensorMap> stream(
+      TensorMap inputs, List<String> requestedOutputs, Parameters parameters, Deadline deadline) {
+    List<String> requested =
+        requestedOutputs.isEmpty()
+            ? config.outputs().stream().map(DeclaredTensor::name).toList()
+            : requestedOutputs;
+    return model.stream(inputs, requested, parameters, deadline);
   }
 
   @Override

@@ -178,8 +178,8 @@ final class ModelLoader {
         List<Source> sources) {
       ModelOptions options = plan.options();
       int maxBatchSize = metadata.maxBatchSize();
-      boolean usesParameters = sources.getFirst().model().usesParameters();
-      if (usesParameters && maxBatchSize > 0) {
+      TensorModel served = sources.getFirst().model();
+      if (served.usesParameters() && maxBatchSize > 0) {
         LOG.warn(
             "{}: the model asks for headers or parameters of requests, and gets none, because requests are merged (max-batch-size)",
             metadata.id());
@@ -231,7 +231,7 @@ final class ModelLoader {
               steps,
               loggers,
               batcher,
-              usesParameters,
+              served,
               modelMeters,
               ticker);
       return new SignaturePipelines.Way(pipeline, batcher, List.copyOf(parts));

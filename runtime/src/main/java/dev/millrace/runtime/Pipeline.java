@@ -13,6 +13,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
 import dev.millrace.api.spi.InferenceLogger.Side;
+import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.Reply;
 import dev.millrace.runtime.ChainStep.Place;
@@ -20,6 +21,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -43,14 +45,14 @@ final class Pipeline {
   private final boolean outputsChange;
   private final Optional<Duration> defaultTimeout;
   private final Batcher batcher;
-  private final boolean usesParameters;
+  private final TensorModel served;
   private final ModelMeters meters;
   private final Ticker ticker;
 
   /**
    * @param outer what clients see of the model
    * @param model what it declares itself
-   * @param usesParameters whether it looks at parameters and headers
+   * @param served what the predictors are of
    */
   Pipeline(
       ModelMetadata outer,
@@ -60,7 +62,7 @@ final class Pipeline {
       Steps around,
       List<InferenceLogger> loggers,
       Batcher batcher,
-      boolean usesParameters,
+      TensorModel served,
       ModelMeters meters,
       Ticker ticker) {
     this.id = model.id();
@@ -72,7 +74,7 @@ final class Pipeline {
     this.outputsChange = !outer.outputs().equals(model.outputs());
     this.defaultTimeout = defaultTimeout;
     this.batcher = batcher;
-    this.usesParameters = usesParameters;
+    this.served = served;
     this.meters = meters;
     this.ticker = ticker;
   }
@@ -87,7 +89,7 @@ final class Pipeline {
 
   /** Whether anything on the way looks at the headers that a request came with. */
   boolean wantsHeaders() {
-    return usesParameters || !steps.isEmpty() || isLogged();
+    return served.usesParameters() || !steps.isEmpty() || isLogged();
   }
 
   /** Whether anything takes note of inferences. */
@@ -156,9 +158,33 @@ final class Pipeline {
       return batcher.submit(
           request.inputs(),
           request.requestedOutputs(),
-          usesParameters ? request.parameters() : Parameters.empty(),
+          served.usesParameters() ? request.parameters() : Parameters.empty(),
           request.deadline(),
           RequestValidator.priority(request));
+    } catch (InferenceException e) {
+      log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
+      throw e;
+    }
+  }
+
+  /** Whether the model gives several responses to a request. */
+  boolean streams() {
+    return served.streams();
+  }
+
+  /**
+   * The model's responses to a request, to be subscribed to once; the inputs are then the
+   * publisher's.
+   *
+   * @throws InferenceException if the request is not one that the model takes
+   */
+  Flow.Publisher<TensorMap> stream(String requestId, InferenceRequest request) {
+    admitToLog();
+    log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
+    try {
+      validate(request);
+      return served.stream(
+          request.inputs(), request.requestedOutputs(), request.parameters(), request.deadline());
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;

@@ -1,5 +1,6 @@
 package dev.millrace.backend.python;
 
+import dev.millrace.api.Deadline;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Parameters;
@@ -7,23 +8,29 @@ import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.spi.Predictor;
 import dev.millrace.api.spi.TensorModel;
+import java.io.IOException;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Flow;
+import org.jspecify.annotations.Nullable;
 
 /** A script; all predictors share its processes. */
 final class PythonModel implements TensorModel {
   private final WorkerPool pool;
   private final ModelMetadata metadata;
   private final boolean usesParameters;
+  private final boolean streams;
 
   /**
    * A model over a pool, which it takes over.
    *
-   * @param usesParameters whether the script asks for headers, or for requests that have parameters
+   * @param facts what the workers say of the script
    */
-  PythonModel(WorkerPool pool, ModelMetadata metadata, boolean usesParameters) {
+  PythonModel(WorkerPool pool, ModelMetadata metadata, Map<String, String> facts) {
     this.pool = pool;
     this.metadata = metadata;
-    this.usesParameters = usesParameters;
+    this.usesParameters = Boolean.parseBoolean(facts.getOrDefault("parameters", ""));
+    this.streams = Boolean.parseBoolean(facts.getOrDefault("streams", ""));
   }
 
   @Override
@@ -37,6 +44,20 @@ final class PythonModel implements TensorModel {
   }
 
   @Override
+  public boolean streams() {
+    return streams;
+  }
+
+  @Override
+  public Flow.Publisher<TensorMap> stream(
+      TensorMap inputs, List<String> requestedOutputs, Parameters parameters, Deadline deadline) {
+    return subscriber ->
+        new StreamCall<>(
+                pool, new Streaming(inputs, requestedOutputs, parameters), deadline, subscriber)
+            .start();
+  }
+
+  @Override
   public Predictor newPredictor() {
     return new PythonPredictor(pool);
   }
@@ -44,6 +65,35 @@ final class PythonModel implements TensorModel {
   @Override
   public void close() {
     pool.close();
+  }
+
+  /** A call for a stream as frames, and its answer. */
+  private record Streaming(TensorMap inputs, List<String> requested, Parameters parameters)
+      implements StreamCall.Exchange<TensorMap> {
+    @Override
+    public void begin(Connection connection) throws IOException {
+      connection.stream(PythonPredictor.verb(inputs), inputs, parameters);
+    }
+
+    @Override
+    public @Nullable TensorMap next(Connection connection) throws IOException, ScriptError {
+      return connection.nextResult();
+    }
+
+    @Override
+    public TensorMap finish(TensorMap outputs) {
+      return requested.isEmpty() ? outputs : PythonPredictor.select(outputs, requested);
+    }
+
+    @Override
+    public void discard(TensorMap outputs) {
+      outputs.close();
+    }
+
+    @Override
+    public void close() {
+      inputs.close();
+    }
   }
 
   /** One call at a time, in whichever process is free. */
