@@ -241,8 +241,7 @@ final class BatchRunner {
     long start = ticker.nanos();
     try {
       return requireNonNull(
-          requireNonNull(predictor)
-              .predict(inputs, first.requestedOutputs, first.parameters),
+          requireNonNull(predictor).predict(inputs, first.requestedOutputs, first.parameters),
           "the predictor returned null");
     } finally {
       computeNanos = ticker.nanos() - start;

@@ -203,7 +203,8 @@ public final class Batcher implements AutoCloseable {
           dispatcher.retryAfter());
     }
     Request request =
-        request(inputs, List.copyOf(requestedOutputs), parameters, deadline, checked(priority), now);
+        request(
+            inputs, List.copyOf(requestedOutputs), parameters, deadline, checked(priority), now);
     ShedReason refusal = dispatcher.offer(request);
     if (refusal != null) {
       listener.requestShed(refusal);

@@ -125,8 +125,8 @@ public final class ModelServer implements AutoCloseable {
 
   /**
    * As above, for a request that came with headers, which the model's transformers and loggers
-   * shall see, and the model if it {@linkplain
-   * dev.millrace.api.spi.TensorModel#usesParameters uses} them.
+   * shall see, and the model if it {@linkplain dev.millrace.api.spi.TensorModel#usesParameters
+   * uses} them.
    *
    * @param headers read before this returns, if at all
    */

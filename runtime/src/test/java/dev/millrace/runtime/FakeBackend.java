@@ -31,8 +31,8 @@ import java.util.function.Consumer;
 
 /**
  * Loads {@code *.fake} files, which hold one number: the model multiplies its input X FP32[-1,2] by
- * it to give Y, and gives X itself as Z. A file that holds no number does not load. It can be told to
- * stream: then it gives Y and X times 1, 2, 3 and so on.
+ * it to give Y, and gives X itself as Z. A file that holds no number does not load. It can be told
+ * to stream: then it gives Y and X times 1, 2, 3 and so on.
  */
 final class FakeBackend implements Backend {
   static final List<TensorSpec> INPUTS =
@@ -196,8 +196,7 @@ final class FakeBackend implements Backend {
         }
         runs.add("response " + given);
         given++;
-        subscriber.onNext(
-            TensorMap.of("Y", Tensor.copyOf(inputs.tensor(0).shape(), values)));
+        subscriber.onNext(TensorMap.of("Y", Tensor.copyOf(inputs.tensor(0).shape(), values)));
         if (given == responses && !over) {
           cancel();
           subscriber.onComplete();

@@ -554,9 +554,7 @@ class PipelineTest {
 
   private static Seen stream(ModelServer server) {
     Seen seen = new Seen();
-    server
-        .stream(request("r1", List.of(), Parameters.empty(), 1, 2), Headers.NONE)
-        .subscribe(seen);
+    server.stream(request("r1", List.of(), Parameters.empty(), 1, 2), Headers.NONE).subscribe(seen);
     return seen;
   }
 

@@ -12,8 +12,8 @@ import com.google.protobuf.ByteString;
 import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
 import dev.millrace.proto.inference.InferParameter;
 import dev.millrace.proto.inference.InferTensorContents;
-import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.proto.inference.ModelInferRequest;
+import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.proto.inference.ModelInferResponse;
 import dev.millrace.proto.inference.ModelStreamInferResponse;
 import dev.millrace.runtime.Backends;
@@ -32,10 +32,10 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.net.URI;
 import java.net.http.HttpClient;
-import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpRequest;
-import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -337,8 +337,7 @@ class PythonServingTest {
   private HttpResponse<InputStream> generateStream(HttpClient client, int port, String prompt)
       throws IOException, InterruptedException {
     String url =
-        "http://localhost:%d/v2/models/%s/generate_stream"
-            .formatted(port, directory.getFileName());
+        "http://localhost:%d/v2/models/%s/generate_stream".formatted(port, directory.getFileName());
     return client.send(
         HttpRequest.newBuilder(URI.create(url))
             .POST(BodyPublishers.ofString("{\"prompt\": \"" + prompt + "\", \"id\": \"7\"}"))
@@ -409,8 +408,7 @@ class PythonServingTest {
         assertThat(System.nanoTime()).as("not closed").isLessThan(end);
         Thread.sleep(5);
       }
-      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"a\"}]}").status())
-          .isEqualTo(200);
+      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"a\"}]}").status()).isEqualTo(200);
     }
   }
 
@@ -467,8 +465,7 @@ class PythonServingTest {
               .getBytesContentsList()
               .forEach(text -> texts.add(text.toStringUtf8()));
         }
-        boolean last =
-            response.getParametersOrThrow("triton_final_response").getBoolParam();
+        boolean last = response.getParametersOrThrow("triton_final_response").getBoolParam();
         seen.add(
             (response.getId() + " " + texts + " " + last + " " + message.getErrorMessage())
                 .strip());

@@ -42,8 +42,8 @@ public non-sealed interface TensorModel extends Servable {
    * long; they are his. A failure is an {@link dev.millrace.api.InferenceException}, and may come
    * after some responses.
    *
-   * @param inputs as for {@link Predictor#predict(TensorMap, List)}; the
-   *     publisher's from the subscription on
+   * @param inputs as for {@link Predictor#predict(TensorMap, List)}; the publisher's from the
+   *     subscription on
    * @return a publisher for one subscriber
    */
   default Flow.Publisher<TensorMap> stream(

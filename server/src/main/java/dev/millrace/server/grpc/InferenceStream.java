@@ -109,35 +109,41 @@ final class InferenceStream implements StreamObserver<ModelInferRequest> {
     }
 
     private void completed(@Nullable InferenceResponse response, @Nullable Throwable thrown) {
-      later(response, () -> {
-        if (response != null) {
-          take(response);
-        }
-        end(
-            response == null && thrown == null
-                ? new IllegalStateException("no answer")
-                : thrown);
-      });
+      later(
+          response,
+          () -> {
+            if (response != null) {
+              take(response);
+            }
+            end(
+                response == null && thrown == null
+                    ? new IllegalStateException("no answer")
+                    : thrown);
+          });
     }
 
     @Override
     public void onSubscribe(Flow.Subscription to) {
-      later(null, () -> {
-        subscription = to;
-        if (isClosed) {
-          to.cancel();
-        } else {
-          to.request(AHEAD);
-        }
-      });
+      later(
+          null,
+          () -> {
+            subscription = to;
+            if (isClosed) {
+              to.cancel();
+            } else {
+              to.request(AHEAD);
+            }
+          });
     }
 
     @Override
     public void onNext(InferenceResponse response) {
-      later(response, () -> {
-        take(response);
-        answer();
-      });
+      later(
+          response,
+          () -> {
+            take(response);
+            answer();
+          });
     }
 
     @Override
@@ -325,8 +331,7 @@ final class InferenceStream implements StreamObserver<ModelInferRequest> {
     if (entry.failure != null) {
       fail(entry, entry.failure);
     } else if (entry.isStreamed() && entry.emptyFinal) {
-      call.onNext(
-          ModelStreamInferResponse.newBuilder().setInferResponse(lastOf(entry)).build());
+      call.onNext(ModelStreamInferResponse.newBuilder().setInferResponse(lastOf(entry)).build());
     }
   }
 

@@ -201,9 +201,7 @@ final class StreamCall<T> implements Flow.Subscription {
     boolean usable = false;
     try {
       if (begin(connection)) {
-        for (T part = exchange.next(connection);
-            part != null;
-            part = exchange.next(connection)) {
+        for (T part = exchange.next(connection); part != null; part = exchange.next(connection)) {
           if (awaitDemand()) {
             handOn(part);
           } else {

@@ -46,9 +46,9 @@
  * order of {@link dev.millrace.api.DataType}), 8-bit rank, 64-bit sizes and 64-bit length of the
  * contents.
  *
- * <p><b>Generations and streams.</b> A server that does not read its parts stops the script that makes them, as
- * the socket fills up. One that has sent CANCEL reads on to END or ERROR, so that the connection
- * can be used again.
+ * <p><b>Generations and streams.</b> A server that does not read its parts stops the script that
+ * makes them, as the socket fills up. One that has sent CANCEL reads on to END or ERROR, so that
+ * the connection can be used again.
  *
  * <p><b>Shared memory.</b> Contents of more than 64 KiB go through two anonymous files (Linux:
  * {@code memfd_create}) that the worker makes, seals against shrinking, and the server maps by way

@@ -238,9 +238,7 @@ class PythonStreamTest {
       Object pid = first.next();
       first.subscription().cancel();
       Seen other = new Seen(Long.MAX_VALUE);
-      fixture
-          .model
-          .stream(rows("1"), List.of("scores"), Parameters.empty(), Deadline.none())
+      fixture.model.stream(rows("1"), List.of("scores"), Parameters.empty(), Deadline.none())
           .subscribe(other);
       assertThat(other.next())
           .isEqualTo("INVALID_ARGUMENT the script gave no output 'scores'; it gave [predictions]");
