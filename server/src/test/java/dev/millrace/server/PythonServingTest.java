@@ -395,20 +395,32 @@ class PythonServingTest {
 
   @Test
   void aClientThatGoes_closesTheGenerator() throws Exception {
-    write("predictor.py", GENERATOR);
-    write("a", "");
+    write(
+        "predictor.py",
+        """
+        import time
+        class Predictor:
+            def predict(self, inputs):
+                try:
+                    while inputs[0]["prompt"] == "forever":
+                        yield "more"
+                        time.sleep(0.005)
+                    yield "once"
+                finally:
+                    open("closed", "w").close()
+        """);
     try (MillraceServer server = serve();
         HttpClient client = HttpClient.newHttpClient()) {
-      HttpResponse<InputStream> response = generateStream(client, server.port(), "a b c");
+      HttpResponse<InputStream> response = generateStream(client, server.port(), "forever");
       assertThat(response.body().read()).isEqualTo('d');
       response.body().close();
-      write("b", "");
       long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
       while (!Files.exists(directory.resolve("closed"))) {
         assertThat(System.nanoTime()).as("not closed").isLessThan(end);
         Thread.sleep(5);
       }
-      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"a\"}]}").status()).isEqualTo(200);
+      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"\"}]}").body())
+          .isEqualTo("{\"predictions\":[\"once\"]}");
     }
   }
 

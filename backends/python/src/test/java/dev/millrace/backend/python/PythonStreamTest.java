@@ -31,7 +31,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ExtendWith(TensorLeakExtension.class)
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
 class PythonStreamTest {
-  /** Yields each row once there is a file of its name, and leaves a file when it is closed. */
+  /**
+   * Yields each row once there is a file of its name, "forever" again and again, and leaves a file
+   * when it is closed.
+   */
   private static final String WAITING =
       """
       import os, time
@@ -40,6 +43,9 @@ class PythonStreamTest {
               try:
                   for row in rows:
                       if row == "bad": raise ValueError("a bad row")
+                      while row == "forever":
+                          yield row
+                          time.sleep(0.005)
                       while not os.path.exists(row):
                           time.sleep(0.005)
                       yield {"row": row, "user": headers["x-user"]}
@@ -159,16 +165,25 @@ class PythonStreamTest {
   void whoeverCancels_closesTheGenerator(String kind) throws InterruptedException {
     try (PythonFixture fixture = PythonFixture.of(directory, script(kind))) {
       release("a");
-      Seen seen = stream(fixture, Long.MAX_VALUE, rows("\"a\"", "\"b\"", "\"c\""));
+      Seen seen = stream(fixture, 1, rows("\"a\"", "\"forever\""));
       assertThat(seen.next()).isEqualTo("predictions[{\"row\":\"a\",\"user\":\"ann\"}]");
       seen.subscription().cancel();
-      if (kind.equals("sync")) { // it is told when it yields next
-        release("b");
-      }
       until(() -> Files.exists(directory.resolve("closed")));
       Seen again = stream(fixture, Long.MAX_VALUE, rows("\"a\""));
       assertThat(again.next()).isEqualTo("predictions[{\"row\":\"a\",\"user\":\"ann\"}]");
       assertThat(again.next()).isEqualTo("end");
+      assertThat(seen.events).isEmpty();
+    }
+  }
+
+  @Test
+  void aCoroutineThatWaits_isToldAtOnce() throws InterruptedException {
+    try (PythonFixture fixture = PythonFixture.of(directory, script("async"))) {
+      release("a");
+      Seen seen = stream(fixture, Long.MAX_VALUE, rows("\"a\"", "\"a file that never is\""));
+      assertThat(seen.next()).isEqualTo("predictions[{\"row\":\"a\",\"user\":\"ann\"}]");
+      seen.subscription().cancel();
+      until(() -> Files.exists(directory.resolve("closed")));
       assertThat(seen.events).isEmpty();
     }
   }
