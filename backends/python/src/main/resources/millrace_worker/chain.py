@@ -6,18 +6,6 @@ from . import kserve_shape, values
 from .values import BadValue, PREDICTIONS, RESPONSE
 from .wire import Tensor
 
-HEADER = "header."
-
-
-def headers_of(parameters):
-    """The request's headers, by their names in lower case."""
-    return {
-        name[len(HEADER) :]: value
-        for name, value in parameters.items()
-        if name.startswith(HEADER)
-    }
-
-
 async def settled(value):
     """What came of a call: awaited if it is to be, a list of what it yields."""
     if inspect.isawaitable(value):
@@ -53,6 +41,25 @@ class Chain:
     def is_async(self):
         return any(part is not None and part.is_async for part in (self.predictor, self.transformer))
 
+    @property
+    def uses_parameters(self):
+        """Whether a method asks for headers, or for a request of V2, which has parameters."""
+        parts = [part for part in (self.predictor, self.transformer) if part is not None]
+        return (
+            self.inputs_as == "infer-request"
+            or any(part.is_kserve for part in parts)
+            or any(found.uses_request for part in parts for found in part.methods.values() if found)
+        )
+
+    @property
+    def streams(self):
+        """Whether `predict` is written as a generator."""
+        found = self.predictor.methods.get("predict") if self.predictor is not None else None
+        return found is not None and (
+            inspect.isgeneratorfunction(found.function)
+            or inspect.isasyncgenfunction(found.function)
+        )
+
     async def call(self, call):
         """The tensors that answer a call."""
         if call.verb == "preprocess":
@@ -60,38 +67,61 @@ class Chain:
         if call.verb == "postprocess":
             return await self.only_postprocess(call)
         texts = values.is_texts(call.tensors)
-        headers = headers_of(call.parameters)
+        result = await settled(await self.begin(call, texts))
+        return await self.finish(result, call, texts)
+
+    async def stream(self, call):
+        """The tensors of one response after the other: for each that the script yields, as it does."""
+        texts = values.is_texts(call.tensors)
+        result = await self.begin(call, texts)
+        if inspect.isawaitable(result):
+            result = await result
+        if inspect.isasyncgen(result):
+            try:
+                async for element in result:
+                    yield await self.finish(lone(element), call, texts)
+            finally:
+                await result.aclose()
+        elif inspect.isgenerator(result):
+            try:
+                for element in result:
+                    yield await self.finish(lone(element), call, texts)
+            finally:
+                result.close()
+        else:
+            yield await self.finish(result, call, texts)
+
+    async def begin(self, call, texts):
+        """Prepares the inputs, and calls the method that is asked for; what it returned."""
+        found = self.predictor.methods.get(call.verb)
+        if found is None:
+            raise BadValue("the script has no method %s" % call.verb, 501)
         payload = self.payload(call, texts, self.predictor)
         if self.transformer is not None:
             body = self.body(call, texts, self.transformer, payload)
-            payload = await self.apply(self.transformer, "preprocess", body, headers)
+            payload = await self.apply(self.transformer, "preprocess", body, call)
             if not self.predictor.is_kserve:
                 payload = rows_in(payload, "preprocess")
             elif isinstance(payload, list):
                 payload = {"instances": payload}
-        result = await self.predict(call.verb, payload, headers)
+        if self.predictor.is_kserve:
+            payload = await self.apply(self.predictor, "preprocess", payload, call)
+        return found(payload, call)
+
+    async def finish(self, result, call, texts):
+        """The tensors of what the method gave, once it went through what stands behind it."""
+        if self.predictor.is_kserve:
+            result = await self.apply(self.predictor, "postprocess", result, call)
         if self.transformer is not None and self.transformer.methods["postprocess"]:
             given = body_of(result) if self.raw else unwrapped(result)
-            result = await self.apply(self.transformer, "postprocess", given, headers)
+            result = await self.apply(self.transformer, "postprocess", given, call)
             if self.raw:
                 return self.encode_body(result, texts)
         return self.encode(result, texts)
 
-    async def apply(self, part, name, payload, headers):
+    async def apply(self, part, name, payload, call):
         found = part.methods[name]
-        return payload if found is None else await settled(found(payload, headers))
-
-    async def predict(self, verb, payload, headers):
-        part = self.predictor
-        found = part.methods.get(verb)
-        if found is None:
-            raise BadValue("the script has no method %s" % verb, 501)
-        if part.is_kserve:
-            payload = await self.apply(part, "preprocess", payload, headers)
-        result = await settled(found(payload, headers))
-        if part.is_kserve:
-            result = await self.apply(part, "postprocess", result, headers)
-        return result
+        return payload if found is None else await settled(found(payload, call))
 
     # ---- what methods get
 
@@ -116,8 +146,7 @@ class Chain:
             name = call.tensors[0].name
             body = {name: rows if rows is not None else values.parse_texts(call.tensors[0])}
             for key, value in call.parameters.items():
-                if not key.startswith(HEADER):
-                    body.setdefault(key, value)
+                body.setdefault(key, value)
             return body
         if part.is_kserve:
             return kserve_shape.infer_request(self.model, "", call.tensors, call.parameters)
@@ -128,9 +157,7 @@ class Chain:
     async def only_preprocess(self, call):
         texts = values.is_texts(call.tensors)
         body = self.body(call, texts, self.transformer, None)
-        result = await self.apply(
-            self.transformer, "preprocess", body, headers_of(call.parameters)
-        )
+        result = await self.apply(self.transformer, "preprocess", body, call)
         if is_response(result) or hasattr(result, "inputs") and not isinstance(result, dict):
             return kserve_shape.response_tensors(Outputs(result.inputs))
         return columns_for(self.inner, result)
@@ -146,9 +173,7 @@ class Chain:
         given = body_of(value) if self.raw else unwrapped(value)
         if self.transformer.is_kserve:
             given = body_of(value)
-        result = await self.apply(
-            self.transformer, "postprocess", given, headers_of(call.parameters)
-        )
+        result = await self.apply(self.transformer, "postprocess", given, call)
         if self.transformer.methods["postprocess"] is None:
             return list(tensors)
         if self.raw:
@@ -241,6 +266,18 @@ def unwrapped(result):
 
 def is_response(value):
     return hasattr(value, "outputs") and hasattr(value, "model_name")
+
+
+def lone(element):
+    """What a generator yields as a result of one row; what says of itself what it is stays as it is."""
+    if is_response(element) or values.is_array(element) or hasattr(element, "detach"):
+        return element
+    if isinstance(element, dict) and element:
+        if PREDICTIONS in element or is_v2_outputs(element.get("outputs")):
+            return element
+        if all(values.is_array(value) for value in element.values()):
+            return element
+    return [element]
 
 
 def is_v2_outputs(outputs):

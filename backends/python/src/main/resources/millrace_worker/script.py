@@ -181,26 +181,57 @@ def instantiate(kind, options):
 
 
 class Method:
-    """A method of the script's object, with as many arguments as it takes."""
+    """A method of the script's object, with what it asks for beside its first argument."""
 
     def __init__(self, owner, name):
         self.function = getattr(owner, name)
         self.is_async = inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(
             self.function
         )
-        try:
-            parameters = inspect.signature(self.function).parameters.values()
-            kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            taken = [parameter for parameter in parameters if parameter.kind in kinds]
-            required = [parameter for parameter in taken if parameter.default is parameter.empty]
-            headers = len(taken) > 1 and (len(required) > 1 or taken[1].name == "headers")
-            self.extra = (len(taken) - 1 if headers else 0) if is_kserve_model(type(owner)) else int(headers)
-        except (TypeError, ValueError):
-            self.extra = 0
+        self.behind, self.named = asked_for(self.function, is_kserve_model(type(owner)))
 
-    def __call__(self, payload, headers):
-        extra = ([headers] + [{} for _ in range(self.extra - 1)]) if self.extra else []
-        return self.function(payload, *extra[:2])
+    @property
+    def uses_request(self):
+        """Whether it gets headers or parameters of the request."""
+        return bool(self.behind or self.named)
+
+    def __call__(self, payload, call):
+        return self.function(
+            payload,
+            *(given(what, call) for what in self.behind),
+            **{what: given(what, call) for what in self.named}
+        )
+
+
+def asked_for(function, is_kserve):
+    """What is given to a method behind its first argument, in order, and by name."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return [], []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    taken = [parameter for parameter in parameters if parameter.kind in kinds]
+    required = [parameter for parameter in taken if parameter.default is parameter.empty]
+    behind = []
+    if len(taken) > 1 and taken[1].name != "parameters":
+        if taken[1].name == "headers" or len(required) > 1:
+            behind = ["headers"]
+            if is_kserve and len(taken) > 2:
+                behind.append("response_headers")
+    named = [
+        parameter.name
+        for parameter in parameters
+        if parameter.name in ("headers", "parameters")
+        and parameter not in taken[: 1 + len(behind)]
+        and parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    ]
+    return behind, named
+
+
+def given(what, call):
+    if what == "headers":
+        return call.headers
+    return call.parameters if what == "parameters" else {}
 
 
 def method(owner, name):

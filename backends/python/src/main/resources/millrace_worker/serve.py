@@ -16,6 +16,9 @@ from .memory import Regions
 
 TRACE_LINES = 6
 
+# Characters of a traceback that are told.
+MOST_TRACE = 8 << 10
+
 
 class Connection:
     """One of the server's connections, on which one call is answered after the other."""
@@ -60,9 +63,9 @@ class Connection:
         return flags, region, (wire.heads(tensors),)
 
     def failure(self, failure):
-        report(failure)
+        """Status, message and traceback."""
         status = script.status_of(failure)
-        return status, script.message_of(failure, status)
+        return status, script.message_of(failure, status), trace_of(failure)
 
     async def reply_to(self, chain_of_script, body):
         """The frame that answers a call."""
@@ -76,7 +79,7 @@ class Connection:
             failed = self.failure(e)
         kept = wire.INPUTS_KEPT if self.inputs_kept(call) else 0
         if failed is not None:
-            return wire.error(*failed, kept)
+            return wire.error(*failed, flags=kept)
         return wire.frame(wire.RESULT, struct.pack("<B", flags | kept), region, *parts)
 
     def other(self, kind, body):
@@ -101,8 +104,38 @@ class Connection:
             kind, body = received
             if kind == wire.CALL:
                 sock.sendall(chain.run(self.reply_to(chain_of_script, body)))
-            else:
+            elif kind == wire.STREAM:
+                self.stream(chain_of_script, body)
+            elif kind != wire.CANCEL:  # one that came too late means nothing
                 sock.sendall(self.other(kind, body))
+
+    def stream(self, chain_of_script, body):
+        """Sends responses as the script makes them, until they end or something comes in: the order to stop."""
+        responses = chain_of_script.stream(self.parse(body))
+        try:
+            try:
+                while not self.is_spoken_to():
+                    self.socket.sendall(self.response(chain.run(responses.__anext__())))
+            finally:
+                chain.run(responses.aclose())
+            reply = wire.frame(wire.END)
+        except StopAsyncIteration:
+            reply = wire.frame(wire.END)
+        except (Exception, SystemExit) as e:
+            reply = wire.error(*self.failure(e))
+        self.socket.sendall(reply)
+
+    def is_spoken_to(self):
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return True
+        except BlockingIOError:
+            return False
+
+    def response(self, tensors):
+        """The frame for one of many responses; not in shared memory, which the next would overwrite."""
+        _, _, parts = self.answer(tensors, inline=True)
+        return wire.frame(wire.RESULT, b"\0", *parts)
 
     async def serve_async(self, chain_of_script, loop):
         """Answers calls on the event loop, where those of other connections go on meanwhile."""
@@ -117,6 +150,9 @@ class Connection:
             incoming = asyncio.ensure_future(self.receive(loop))
             if kind == wire.CALL:
                 await loop.sock_sendall(sock, await self.reply_to(chain_of_script, body))
+            elif kind == wire.STREAM:
+                responses = chain_of_script.stream(self.parse(body))
+                await self.send_all(responses, self.response, loop, incoming)
             elif kind == wire.GENERATE:
                 await self.generate(chain_of_script.predictor.completions, loop, body, incoming)
             elif kind != wire.CANCEL:  # one that came too late means nothing
@@ -131,12 +167,18 @@ class Connection:
         return None if body is None else (kind, body)
 
     async def generate(self, generator, loop, body, incoming):
-        """Sends the parts of an answer until they end, or until something comes in: the order to stop."""
+        """Sends the parts of an answer in the form of OpenAI's API."""
+        if generator is None:
+            reply = wire.error(501, "the script does not generate")
+            await loop.sock_sendall(self.socket, reply)
+            return
+        operation, headers, request = wire.generation(body)
+        parts = generator.parts(completions.OPERATIONS[operation], headers, request)
+        await self.send_all(parts, part_frame, loop, incoming)
+
+    async def send_all(self, parts, frame_of, loop, incoming):
+        """Sends parts as they are made, until they end or something comes in: the order to stop."""
         try:
-            if generator is None:
-                raise script.values.BadValue("the script does not generate", 501)
-            operation, headers, request = wire.generation(body)
-            parts = generator.parts(completions.OPERATIONS[operation], headers, request)
             try:
                 while True:
                     step = asyncio.ensure_future(parts.__anext__())
@@ -147,10 +189,7 @@ class Connection:
                         if not step.cancelled():
                             step.exception()
                         break
-                    whole, part = step.result()
-                    await loop.sock_sendall(
-                        self.socket, wire.frame(wire.PART, struct.pack("<B", int(whole)), part)
-                    )
+                    await loop.sock_sendall(self.socket, frame_of(step.result()))
             finally:
                 await parts.aclose()
             reply = wire.frame(wire.END)
@@ -159,6 +198,11 @@ class Connection:
         except (Exception, SystemExit) as e:
             reply = wire.error(*self.failure(e))
         await loop.sock_sendall(self.socket, reply)
+
+
+def part_frame(part):
+    whole, json = part
+    return wire.frame(wire.PART, struct.pack("<B", int(whole)), json)
 
 
 async def receive_exactly(loop, sock, size):
@@ -172,14 +216,24 @@ async def receive_exactly(loop, sock, size):
     return data
 
 
+def trace_of(failure):
+    """The traceback from the script's first line on; nothing for what this package found wrong."""
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    if trace is None and isinstance(failure, (script.BadScript, script.values.BadValue)):
+        return ""
+    try:
+        text = "".join(traceback.format_exception(type(failure), failure, trace))
+    except Exception:  # an exception may have no text
+        text = type(failure).__name__
+    return text if len(text) <= MOST_TRACE else "..." + text[-MOST_TRACE:]
+
+
 def report(failure):
     """Writes a traceback to the server's log, without the frames of this package."""
     try:
-        trace = failure.__traceback__
-        while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
-            trace = trace.tb_next
-        lines = traceback.format_exception(type(failure), failure, trace)
-        sys.stderr.write("".join(lines))
+        sys.stderr.write(trace_of(failure))
         sys.stderr.flush()
     except Exception:  # the script may have closed or replaced it
         pass
@@ -278,6 +332,8 @@ def facts(chain_of_script):
         "numpy": getattr(numpy, "__version__", ""),
         "class": type(part.owner).__name__,
         "async": "true" if chain_of_script.is_async else "false",
+        "parameters": "true" if chain_of_script.uses_parameters else "false",
+        "streams": "true" if chain_of_script.streams else "false",
         "generates": ",".join(operations_of(chain_of_script)),
     }
 

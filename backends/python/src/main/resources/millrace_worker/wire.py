@@ -2,7 +2,7 @@
 
 import struct
 
-CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL = 1, 2, 3, 4, 5, 6
+CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL, STREAM = 1, 2, 3, 4, 5, 6, 7
 READY, FAILED, RESULT, ERROR, PONG, REGION, PART, END = 65, 66, 67, 68, 69, 70, 71, 72
 
 # Values of the byte in which the server says what to call.
@@ -34,6 +34,9 @@ ALIGNMENT = 64
 
 # Results with more bytes than this go through shared memory.
 MOST_INLINE = 64 << 10
+
+# What the names of parameters that are headers start with.
+HEADER = "header."
 
 MOST_BYTES = (2 << 30) - (1 << 20)
 
@@ -124,7 +127,7 @@ class Reader:
 class Call:
     """One request to the script."""
 
-    __slots__ = ("verb", "inline", "tensors", "parameters")
+    __slots__ = ("verb", "inline", "tensors", "parameters", "headers")
 
     def __init__(self, body, memory):
         reader = Reader(body)
@@ -140,7 +143,12 @@ class Call:
             shape = struct.unpack_from("<%dq" % rank, body, reader.at)
             reader.at += 8 * rank
             heads.append((name, number, shape, reader.take("<Q")))
-        self.parameters = reader.parameters()
+        self.parameters, self.headers = {}, {}
+        for name, value in reader.parameters().items():
+            if name.startswith(HEADER):
+                self.headers[name[len(HEADER) :]] = value
+            else:
+                self.parameters[name] = value
         self.tensors = []
         if flags & IN_MEMORY:
             contents, at, step = memory, 0, ALIGNMENT
@@ -173,9 +181,11 @@ def heads(tensors):
     return b"".join(parts)
 
 
-def error(status, message, flags=0):
-    text = message.encode("utf-8", "replace")
-    return frame(ERROR, struct.pack("<BHI", flags, status, len(text)), text)
+def error(status, message, trace="", flags=0):
+    parts = [struct.pack("<BH", flags, status)]
+    for text in (message.encode("utf-8", "replace"), trace.encode("utf-8", "replace")):
+        parts += [struct.pack("<I", len(text)), text]
+    return frame(ERROR, *parts)
 
 
 def generation(body):

@@ -30,6 +30,19 @@ class InferenceExceptionTest {
   }
 
   @Test
+  void whatIsReported_isNoFault_andStaysNoneWithMoreWords() {
+    InferenceException reported = InferenceException.reported(ErrorCode.INTERNAL, "a bad row");
+    assertThat(reported.isFault()).isFalse();
+    assertThat(reported.getStackTrace()).isEmpty();
+    InferenceException told = reported.withMessage("step 'a' failed: a bad row");
+    assertThat(told.code()).isEqualTo(ErrorCode.INTERNAL);
+    assertThat(told.isFault()).isFalse();
+    assertThat(told).hasCause(reported).hasMessage("step 'a' failed: a bad row");
+    assertThat(new InferenceException(ErrorCode.INTERNAL, "x").withMessage("y").isFault()).isTrue();
+    assertThat(InferenceException.notFound("x").isFault()).isFalse();
+  }
+
+  @Test
   void deadline_expiresByTheTicker() {
     long[] now = {Long.MAX_VALUE - 5};
     Deadline deadline = Deadline.after(Duration.ofNanos(10), () -> now[0]);

@@ -247,11 +247,12 @@ final class BatchRunner {
   }
 
   private TensorMap predict(List<Part> batch, TensorMap inputs) {
+    Request first = batch.getFirst().request;
     long start = ticker.nanos();
     begin(batch);
     try {
       return requireNonNull(
-          requireNonNull(predictor).predict(inputs, batch.getFirst().request.requestedOutputs),
+          requireNonNull(predictor).predict(inputs, first.requestedOutputs, first.parameters),
           "the predictor returned null");
     } finally {
       end();

@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
@@ -175,6 +176,19 @@ public final class Batcher implements AutoCloseable {
    */
   public Reply submit(
       TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority) {
+    return submit(inputs, requestedOutputs, Parameters.empty(), deadline, priority);
+  }
+
+  /**
+   * As above, with parameters for {@link dev.millrace.api.spi.Predictor#predict(TensorMap, List,
+   * Parameters)}. Where requests may be merged, it gets none.
+   */
+  public Reply submit(
+      TensorMap inputs,
+      List<String> requestedOutputs,
+      Parameters parameters,
+      Deadline deadline,
+      int priority) {
     long now = ticker.nanos();
     if (deadline.isExpired(now)) {
       listener.requestShed(ShedReason.DEADLINE);
@@ -189,7 +203,8 @@ public final class Batcher implements AutoCloseable {
           dispatcher.retryAfter());
     }
     Request request =
-        request(inputs, List.copyOf(requestedOutputs), deadline, checked(priority), now);
+        request(
+            inputs, List.copyOf(requestedOutputs), parameters, deadline, checked(priority), now);
     ShedReason refusal = dispatcher.offer(request);
     if (refusal != null) {
       listener.requestShed(refusal);
@@ -212,7 +227,12 @@ public final class Batcher implements AutoCloseable {
   }
 
   private Request request(
-      TensorMap inputs, List<String> requestedOutputs, Deadline deadline, int priority, long now) {
+      TensorMap inputs,
+      List<String> requestedOutputs,
+      Parameters parameters,
+      Deadline deadline,
+      int priority,
+      long now) {
     int max = config.maxBatchSize();
     boolean counted = max > 0 && !inputs.isEmpty();
     int rows = counted ? rows(inputs, max) : 1;
@@ -225,7 +245,17 @@ public final class Batcher implements AutoCloseable {
     BatchKey key = counted ? key(inputs, requestedOutputs) : BatchKey.none();
     boolean alone = !counted || rows == 0 || dispatcher.poison().contains(inputs, now);
     return new Request(
-        dispatcher, key, inputs, requestedOutputs, deadline, priority, now, rows, alone, oversized);
+        dispatcher,
+        key,
+        inputs,
+        requestedOutputs,
+        counted ? Parameters.empty() : parameters,
+        deadline,
+        priority,
+        now,
+        rows,
+        alone,
+        oversized);
   }
 
   private static int rows(TensorMap inputs, int max) {

@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -55,6 +56,10 @@ final class Request {
   final BatchKey key;
   final TensorMap inputs;
   final List<String> requestedOutputs;
+
+  /** For the model; empty of a request that may share a batch. */
+  final Parameters parameters;
+
   final Deadline deadline;
 
   /** 0 is served first. */
@@ -88,6 +93,7 @@ final class Request {
       BatchKey key,
       TensorMap inputs,
       List<String> requestedOutputs,
+      Parameters parameters,
       Deadline deadline,
       int priority,
       long acceptedNanos,
@@ -98,6 +104,7 @@ final class Request {
     this.key = key;
     this.inputs = inputs;
     this.requestedOutputs = requestedOutputs;
+    this.parameters = parameters;
     this.deadline = deadline;
     this.priority = priority;
     this.acceptedNanos = acceptedNanos;

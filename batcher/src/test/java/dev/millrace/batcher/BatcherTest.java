@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -129,6 +130,35 @@ class BatcherTest {
       }
       assertThat(predictor.batches)
           .containsExactly(List.of(0f), List.of(1f, 5f), List.of(2f), List.of(3f, 4f));
+    }
+  }
+
+  @Test
+  void parameters_reachThePredictorWhereRequestsAreNotMerged() {
+    for (int maxBatchSize : new int[] {0, 8}) {
+      List<Parameters> seen = new ArrayList<>();
+      Predictor predictor =
+          new Predictor() {
+            @Override
+            public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+              throw new AssertionError("called without parameters");
+            }
+
+            @Override
+            public TensorMap predict(
+                TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
+              seen.add(parameters);
+              return TestPredictor.same(inputs);
+            }
+
+            @Override
+            public void close() {}
+          };
+      Parameters own = Parameters.copyOf(Map.of("header.x-user", "ann"));
+      try (Batcher batcher = start(maxBatchSize, predictor)) {
+        Await.outputs(batcher.submit(Inputs.x(1), List.of(), own, NONE, 0)).close();
+      }
+      assertThat(seen).containsExactly(maxBatchSize == 0 ? own : Parameters.empty());
     }
   }
 

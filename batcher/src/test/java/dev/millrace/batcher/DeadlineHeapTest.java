@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.api.Deadline;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.batcher.policy.GreedyPolicy;
@@ -72,6 +73,7 @@ class DeadlineHeapTest {
         BatchKey.none(),
         TensorMap.empty(),
         List.of(),
+        Parameters.empty(),
         new Deadline(deadline),
         0,
         0,

@@ -3,6 +3,7 @@ package dev.millrace.batcher;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.api.Deadline;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -319,6 +320,7 @@ class RequestQueueTest {
             BatchKey.of(inputs, List.of()),
             inputs,
             List.of(),
+            Parameters.empty(),
             deadline,
             priority,
             acceptedNanos,

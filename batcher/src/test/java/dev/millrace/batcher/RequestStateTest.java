@@ -1,6 +1,7 @@
 package dev.millrace.batcher;
 
 import dev.millrace.api.Deadline;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.Ticker;
 import dev.millrace.batcher.policy.GreedyPolicy;
@@ -32,6 +33,7 @@ public class RequestStateTest {
         BatchKey.none(),
         TensorMap.empty(),
         List.of(),
+        Parameters.empty(),
         Deadline.none(),
         0,
         0,

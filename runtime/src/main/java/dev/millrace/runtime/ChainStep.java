@@ -1,6 +1,5 @@
 package dev.millrace.runtime;
 
-import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
@@ -90,12 +89,10 @@ final class ChainStep {
 
   private InferenceException failure(String verb, Throwable cause) {
     InferenceException failure = InferenceException.of(cause);
-    if (failure.code() == ErrorCode.INTERNAL) {
+    if (failure.isFault()) {
       LOG.error("transformer '{}' failed to {}", name, verb, cause);
     }
-    return new InferenceException(
-        failure.code(),
-        "transformer '%s' failed to %s: %s".formatted(name, verb, failure.getMessage()),
-        cause);
+    return failure.withMessage(
+        "transformer '%s' failed to %s: %s".formatted(name, verb, failure.getMessage()));
   }
 }

@@ -1,9 +1,11 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.DataType;
+import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -13,6 +15,7 @@ import dev.millrace.api.spi.TensorModel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Flow;
 
 /**
  * A model as its {@code config.pbtxt} declares it: with the sizes that it leaves open and the
@@ -119,12 +122,35 @@ final class DeclaredModel implements TensorModel {
 
   @Override
   public Predictor newPredictor() {
-    boolean reshapes =
-        config.inputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent())
-            || config.outputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent());
     boolean selects = !config.outputs().isEmpty();
     Predictor predictor = model.newPredictor();
-    return reshapes || selects ? new DeclaredPredictor(predictor) : predictor;
+    return reshapes() || selects ? new DeclaredPredictor(predictor) : predictor;
+  }
+
+  private boolean reshapes() {
+    return config.inputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent())
+        || config.outputs().stream().anyMatch(tensor -> tensor.modelShape().isPresent());
+  }
+
+  @Override
+  public boolean usesParameters() {
+    return model.usesParameters();
+  }
+
+  /** Unless what is streamed would have to be reshaped. */
+  @Override
+  public boolean streams() {
+    return model.streams() && !reshapes();
+  }
+
+  @Override
+  public Flow.Publisher<TensorMap> stream(
+      TensorMap inputs, List<String> requestedOutputs, Parameters parameters, Deadline deadline) {
+    List<String> requested =
+        requestedOutputs.isEmpty()
+            ? config.outputs().stream().map(DeclaredTensor::name).toList()
+            : requestedOutputs;
+    return model.stream(inputs, requested, parameters, deadline);
   }
 
   @Override
@@ -149,13 +175,19 @@ final class DeclaredModel implements TensorModel {
 
     @Override
     public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+      return predict(inputs, requestedOutputs, Parameters.empty());
+    }
+
+    @Override
+    public TensorMap predict(
+        TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
       List<String> requested = requestedOutputs.isEmpty() ? outputs : requestedOutputs;
       try (TensorMap.Builder views = TensorMap.builder()) {
         for (int i = 0; i < inputs.size(); i++) {
           views.put(inputs.name(i), view(inputs.name(i), inputs.tensor(i)));
         }
         try (TensorMap taken = views.build()) {
-          return shaped(predictor.predict(taken, requested));
+          return shaped(predictor.predict(taken, requested, parameters));
         }
       }
     }

@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param options what was said about how it is served
  * @param labels names of classes, by output
  * @param declared what a {@code config.pbtxt} says of the model
+ * @param streams whether {@link ModelServer#stream} may give several responses
  */
 public record ModelDescription(
     ModelMetadata metadata,
@@ -21,7 +22,8 @@ public record ModelDescription(
     List<Placement> placements,
     ModelOptions options,
     Map<String, LabelFile> labels,
-    Optional<TritonConfig> declared) {
+    Optional<TritonConfig> declared,
+    boolean streams) {
   public ModelDescription {
     versions = List.copyOf(versions);
     placements = List.copyOf(placements);

@@ -179,6 +179,12 @@ final class ModelLoader {
       ModelOptions options = plan.options();
       int maxBatchSize = metadata.maxBatchSize();
       PriorityLevels priorities = options.batching().priorities().orElse(PriorityLevels.ANY);
+      TensorModel served = sources.getFirst().model();
+      if (served.usesParameters() && maxBatchSize > 0) {
+        LOG.warn(
+            "{}: the model asks for headers or parameters of requests, and gets none, because requests are merged (max-batch-size)",
+            metadata.id());
+      }
       BatcherConfig batching =
           new BatcherConfig(
               maxBatchSize,
@@ -228,6 +234,7 @@ final class ModelLoader {
               steps,
               loggers,
               batcher,
+              served,
               modelMeters,
               ticker);
       return new SignaturePipelines.Way(pipeline, batcher, List.copyOf(parts));

@@ -397,7 +397,8 @@ public final class ModelRegistry {
           model.placements(),
           model.options(),
           model.labels(),
-          model.declared());
+          model.declared(),
+          model.pipeline().streams());
     } finally {
       model.release();
     }

@@ -1,6 +1,7 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.BufferPool;
+import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
@@ -13,6 +14,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
@@ -124,47 +126,105 @@ public final class ModelServer implements AutoCloseable {
 
   /**
    * As above, for a request that came with headers, which the model's transformers and loggers
-   * shall see.
+   * shall see, and the model if it {@linkplain dev.millrace.api.spi.TensorModel#usesParameters
+   * uses} them.
    *
    * @param headers read before this returns, if at all
    */
   public CompletableFuture<InferenceResponse> infer(InferenceRequest request, Headers headers) {
-    long start = ticker.nanos();
-    LoadedModel model;
+    Entered entered;
     try {
-      if (isClosed.get()) { // rather than that its models are gone
-        throw InferenceException.unavailable("the server is shutting down");
-      }
-      model = registry.acquire(request.model());
+      entered = enter(request);
     } catch (InferenceException e) {
       request.close();
       return CompletableFuture.failedFuture(e);
     }
+    Inference inference =
+        new Inference(
+            entered.model(),
+            admission,
+            request.inputs().byteSize(),
+            entered.id(),
+            entered.startNanos());
+    boolean wanted = entered.model().pipeline().wantsHeaders();
+    inference.start(wanted ? headers.addTo(request) : request, entered.way());
+    return inference;
+  }
+
+  /**
+   * Takes a request through the pipeline of a model that gives several responses, each of which is
+   * there as soon as the model has made it: see {@link ModelDescription#streams}. The batcher is
+   * not on the way.
+   *
+   * <p>Always takes the request over. Work starts with the subscription, and is given up when that
+   * is cancelled; until then the model is leased. Responses come on a thread that may be any, as
+   * many as are requested, and belong to the subscriber.
+   *
+   * @param headers read before this returns, if at all
+   * @return a publisher that has to be subscribed to, once
+   * @throws InferenceException if the model is not there, or does not stream, or nothing more is
+   *     let in
+   */
+  public Flow.Publisher<InferenceResponse> stream(InferenceRequest request, Headers headers) {
+    Entered entered;
+    try {
+      entered = enter(request);
+    } catch (InferenceException e) {
+      request.close();
+      throw e;
+    }
+    Pipeline pipeline = entered.model().pipeline();
+    if (!pipeline.streams()) {
+      admission.leave(request.inputs().byteSize());
+      entered.model().release();
+      request.close();
+      throw new InferenceException(
+          ErrorCode.FAILED_PRECONDITION,
+          "model '%s' gives one response to a request".formatted(request.model().name()));
+    }
+    return new StreamedInference(
+        entered.model(),
+        pipeline,
+        admission,
+        headers.addTo(request),
+        entered.id(),
+        entered.startNanos());
+  }
+
+  /** A request that was let in, to be answered by a leased model. */
+  private record Entered(
+      LoadedModel model, CompletableFuture<Pipeline> way, String id, long startNanos) {}
+
+  /**
+   * Lets a request in, which stays the caller's.
+   *
+   * @throws InferenceException if it may not, or its model is not there
+   */
+  private Entered enter(InferenceRequest request) {
+    long start = ticker.nanos();
+    if (isClosed.get()) { // rather than that its models are gone
+      throw InferenceException.unavailable("the server is shutting down");
+    }
+    LoadedModel model = registry.acquire(request.model());
     CompletableFuture<Pipeline> way;
     try {
       way = model.pipeline(request);
     } catch (RuntimeException e) {
-      request.close();
       model.release();
-      return CompletableFuture.failedFuture(InferenceException.of(e));
+      throw InferenceException.of(e);
     }
     Pipeline pipeline = model.pipeline(); // the others' meters and loggers are the same
-    long bytes = request.inputs().byteSize();
     try {
-      admission.enter(bytes);
+      admission.enter(request.inputs().byteSize());
     } catch (InferenceException e) {
-      request.close();
       pipeline.meters().shedByInFlightLimit();
       pipeline.meters().answered(e.code(), ticker.nanos() - start);
       model.release();
-      return CompletableFuture.failedFuture(e);
+      throw e;
     }
     String id =
         request.id().isEmpty() ? idPrefix + Long.toHexString(ids.incrementAndGet()) : request.id();
-    Inference inference = new Inference(model, admission, bytes, id, start);
-    boolean wanted = !pipeline.steps().isEmpty() || pipeline.isLogged();
-    inference.start(wanted ? headers.addTo(request) : request, way);
-    return inference;
+    return new Entered(model, way, id, start);
   }
 
   /**

@@ -13,6 +13,7 @@ import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.InferenceLogger.InferenceRecord;
 import dev.millrace.api.spi.InferenceLogger.Side;
+import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.Reply;
 import dev.millrace.runtime.ChainStep.Place;
@@ -20,6 +21,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Flow;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -44,12 +46,14 @@ final class Pipeline {
   private final Optional<Duration> defaultTimeout;
   private final PriorityLevels priorities;
   private final Batcher batcher;
+  private final TensorModel served;
   private final ModelMeters meters;
   private final Ticker ticker;
 
   /**
    * @param outer what clients see of the model
    * @param model what it declares itself
+   * @param served what the predictors are of
    */
   Pipeline(
       ModelMetadata outer,
@@ -60,6 +64,7 @@ final class Pipeline {
       Steps around,
       List<InferenceLogger> loggers,
       Batcher batcher,
+      TensorModel served,
       ModelMeters meters,
       Ticker ticker) {
     this.id = model.id();
@@ -72,6 +77,7 @@ final class Pipeline {
     this.defaultTimeout = defaultTimeout;
     this.priorities = priorities;
     this.batcher = batcher;
+    this.served = served;
     this.meters = meters;
     this.ticker = ticker;
   }
@@ -82,6 +88,11 @@ final class Pipeline {
 
   List<ChainStep> steps() {
     return steps;
+  }
+
+  /** Whether anything on the way looks at the headers that a request came with. */
+  boolean wantsHeaders() {
+    return served.usesParameters() || !steps.isEmpty() || isLogged();
   }
 
   /** Whether anything takes note of inferences. */
@@ -149,7 +160,35 @@ final class Pipeline {
     try {
       validate(request);
       return batcher.submit(
-          request.inputs(), request.requestedOutputs(), request.deadline(), priorities.of(request));
+          request.inputs(),
+          request.requestedOutputs(),
+          served.usesParameters() ? request.parameters() : Parameters.empty(),
+          request.deadline(),
+          priorities.of(request));
+    } catch (InferenceException e) {
+      log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
+      throw e;
+    }
+  }
+
+  /** Whether the model gives several responses to a request. */
+  boolean streams() {
+    return served.streams();
+  }
+
+  /**
+   * The model's responses to a request, to be subscribed to once; the inputs are then the
+   * publisher's.
+   *
+   * @throws InferenceException if the request is not one that the model takes
+   */
+  Flow.Publisher<TensorMap> stream(String requestId, InferenceRequest request) {
+    admitToLog();
+    log(Side.MODEL_INPUTS, requestId, request.parameters(), request.inputs(), null);
+    try {
+      validate(request);
+      return served.stream(
+          request.inputs(), request.requestedOutputs(), request.parameters(), request.deadline());
     } catch (InferenceException e) {
       log(Side.PREDICTIONS, requestId, request.parameters(), TensorMap.empty(), e);
       throw e;

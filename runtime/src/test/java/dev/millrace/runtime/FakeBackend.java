@@ -1,10 +1,12 @@
 package dev.millrace.runtime;
 
 import dev.millrace.api.DataType;
+import dev.millrace.api.Deadline;
 import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelMetadata;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -24,12 +26,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
 /**
  * Loads {@code *.fake} files, which hold one number: the model multiplies its input X FP32[-1,2] by
- * it to give Y, and gives X itself as Z. A file that holds no number does not load.
+ * it to give Y, and gives X itself as Z. A file that holds no number does not load. It can be told
+ * to stream: then it gives Y and X times 1, 2, 3 and so on.
  */
 final class FakeBackend implements Backend {
   static final List<TensorSpec> INPUTS =
@@ -47,6 +51,13 @@ final class FakeBackend implements Backend {
   volatile List<Device> devices = List.of(Device.CPU);
   volatile GpuSupport gpuSupport = new GpuSupport.None("it pretends to have none");
   volatile int maxBatchSize = 8;
+
+  /** How many responses a request gets in a stream; 0 if it does not stream. */
+  volatile int responses;
+
+  /** Whether models are given headers and parameters; they are in {@link #runs} then. */
+  volatile boolean usesParameters;
+
   volatile Consumer<ModelSource> onLoad = source -> {};
   volatile Consumer<TensorMap> onPredict = inputs -> {};
 
@@ -138,6 +149,22 @@ final class FakeBackend implements Backend {
     }
 
     @Override
+    public boolean usesParameters() {
+      return usesParameters;
+    }
+
+    @Override
+    public boolean streams() {
+      return responses > 0;
+    }
+
+    @Override
+    public Flow.Publisher<TensorMap> stream(
+        TensorMap inputs, List<String> requested, Parameters parameters, Deadline deadline) {
+      return subscriber -> subscriber.onSubscribe(new Responses(this, inputs, subscriber));
+    }
+
+    @Override
     public Predictor newPredictor() {
       openPredictors.incrementAndGet();
       predictors.incrementAndGet();
@@ -184,11 +211,60 @@ final class FakeBackend implements Backend {
     public void close() {}
   }
 
+  /** Gives what is asked for at once, in the thread that asks. */
+  private final class Responses implements Flow.Subscription {
+    private final FakeModel model;
+    private final TensorMap inputs;
+    private final Flow.Subscriber<? super TensorMap> subscriber;
+    private int given;
+    private boolean over;
+
+    Responses(FakeModel model, TensorMap inputs, Flow.Subscriber<? super TensorMap> subscriber) {
+      this.model = model;
+      this.inputs = inputs;
+      this.subscriber = subscriber;
+    }
+
+    @Override
+    public void request(long count) {
+      for (long i = 0; i < count && !over; i++) {
+        float[] values = inputs.tensor(0).toFloats();
+        for (int j = 0; j < values.length; j++) {
+          values[j] *= model.factor * (given + 1);
+        }
+        runs.add("response " + given);
+        given++;
+        subscriber.onNext(TensorMap.of("Y", Tensor.copyOf(inputs.tensor(0).shape(), values)));
+        if (given == responses && !over) {
+          cancel();
+          subscriber.onComplete();
+        }
+      }
+    }
+
+    @Override
+    public void cancel() {
+      if (!over) {
+        over = true;
+        inputs.close();
+      }
+    }
+  }
+
   private final class FakePredictor implements Predictor {
     private final FakeModel model;
 
     FakePredictor(FakeModel model) {
       this.model = model;
+    }
+
+    @Override
+    public TensorMap predict(
+        TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
+      if (!parameters.isEmpty()) {
+        runs.add(parameters.toString());
+      }
+      return predict(inputs, requestedOutputs);
     }
 
     @Override

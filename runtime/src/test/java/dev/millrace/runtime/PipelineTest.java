@@ -28,6 +28,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.UnaryOperator;
@@ -504,6 +505,128 @@ class PipelineTest {
     assertThat(records)
         .containsExactly(
             "MODEL_INPUTS r2 m:1 2.0 null", "PREDICTIONS r2 m:1 none INVALID_ARGUMENT");
+  }
+
+  @Test
+  void headers_reachAModelThatUsesThem_andOnlySuchAOne() {
+    backend.maxBatchSize = 0;
+    Headers headers = action -> action.accept("X-User", "ann");
+    for (boolean uses : new boolean[] {false, true}) {
+      backend.usesParameters = uses;
+      backend.runs.clear();
+      ModelServer server = server(List.of());
+      assertThat(Requests.y(server.infer(Requests.of("m", 1, 2), headers))).containsExactly(2, 4);
+      assertThat(backend.runs.contains("{header.x-user=ann}")).isEqualTo(uses);
+    }
+  }
+
+  /** What a subscriber was told. */
+  private static final class Seen implements Flow.Subscriber<InferenceResponse> {
+    private final List<String> events = new CopyOnWriteArrayList<>();
+    private final CompletableFuture<Flow.Subscription> subscription = new CompletableFuture<>();
+
+    @Override
+    public void onSubscribe(Flow.Subscription to) {
+      subscription.complete(to);
+    }
+
+    @Override
+    public void onNext(InferenceResponse response) {
+      try (response) {
+        events.add(
+            response.id()
+                + " "
+                + response.outputs().names()
+                + response.outputs().tensor(0).toFloats()[0]);
+      }
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      events.add(((InferenceException) failure).code() + " " + failure.getMessage());
+    }
+
+    @Override
+    public void onComplete() {
+      events.add("end");
+    }
+  }
+
+  private static Seen stream(ModelServer server) {
+    Seen seen = new Seen();
+    server.stream(request("r1", List.of(), Parameters.empty(), 1, 2), Headers.NONE).subscribe(seen);
+    return seen;
+  }
+
+  @Test
+  void everyResponseOfAStream_passesTheStepsAndTheLog_whenItIsAskedFor() {
+    backend.responses = 3;
+    List<String> records = new CopyOnWriteArrayList<>();
+    Step step = new Step("step", false);
+    step.pre = PipelineTest::plusOne;
+    step.post = PipelineTest::timesTen;
+    ModelServer server =
+        server(
+            List.of(step),
+            entry -> records.add(entry.side() + " " + entry.tensors().tensor(0).toFloats()[0]));
+    assertThat(server.models().describe(ModelId.latest("m")).streams()).isTrue();
+    Seen seen = stream(server);
+    seen.subscription.join().request(1);
+    Await.until("one is there", () -> seen.events.size() == 1);
+    assertThat(backend.runs).containsExactly("response 0");
+    seen.subscription.join().request(5);
+    Await.until("all are there", () -> seen.events.size() == 4);
+    assertThat(seen.events).containsExactly("r1 [Y]40.0", "r1 [Y]80.0", "r1 [Y]120.0", "end");
+    assertThat(records)
+        .containsExactly(
+            "MODEL_INPUTS 2.0", "PREDICTIONS 4.0", "PREDICTIONS 8.0", "PREDICTIONS 12.0");
+    assertThat(server.requestsInFlight()).isZero();
+    assertThat(requests("ok")).isEqualTo(1);
+  }
+
+  @Test
+  void aStreamThatIsCancelled_givesEverythingBack() {
+    backend.responses = 3;
+    ModelServer server = server(List.of());
+    Seen seen = stream(server);
+    seen.subscription.join().request(1);
+    Await.until("one is there", () -> seen.events.size() == 1);
+    assertThat(server.requestsInFlight()).isEqualTo(1);
+    seen.subscription.join().cancel();
+    assertThat(server.requestsInFlight()).isZero();
+    assertThat(requests("cancelled")).isEqualTo(1);
+    assertThat(seen.events).hasSize(1);
+  }
+
+  @Test
+  void aStepThatFails_endsTheStream() {
+    backend.responses = 3;
+    Step step = new Step("step", false);
+    step.post =
+        response -> {
+          throw InferenceException.invalidArgument("no");
+        };
+    Seen behind = stream(server(List.of(step)));
+    behind.subscription.join().request(2);
+    Await.until("it failed", () -> behind.events.size() == 1);
+    assertThat(behind.events)
+        .containsExactly("INVALID_ARGUMENT transformer 'step' failed to postprocess: no");
+    step.pre =
+        request -> {
+          throw InferenceException.invalidArgument("never");
+        };
+    Seen before = stream(server(List.of(step)));
+    Await.until("it failed", () -> before.events.size() == 1);
+    assertThat(before.events)
+        .containsExactly("INVALID_ARGUMENT transformer 'step' failed to preprocess: never");
+  }
+
+  @Test
+  void aModelThatDoesNotStream_saysSo() {
+    ModelServer server = server(List.of());
+    assertThatThrownBy(() -> server.stream(Requests.of("m", 1, 2), Headers.NONE))
+        .hasMessage("model 'm' gives one response to a request");
+    assertThat(server.requestsInFlight()).isZero();
   }
 
   @Test

@@ -4,12 +4,18 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.google.protobuf.ByteString;
 import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
+import dev.millrace.proto.inference.InferParameter;
 import dev.millrace.proto.inference.InferTensorContents;
 import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.proto.inference.ModelInferRequest.InferInputTensor;
 import dev.millrace.proto.inference.ModelInferResponse;
+import dev.millrace.proto.inference.ModelStreamInferResponse;
 import dev.millrace.runtime.Backends;
 import dev.millrace.server.RestClient.Answer;
 import dev.millrace.server.http.NettyLeakExtension;
@@ -19,14 +25,26 @@ import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.StreamObserver;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -36,6 +54,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
 
 /** Scripts as data scientists write them for Hopsworks and KServe, over every protocol. */
 @ExtendWith({TensorLeakExtension.class, NettyLeakExtension.class})
@@ -268,6 +287,215 @@ class PythonServingTest {
   }
 
   @Test
+  void headers_reachTheScriptThatAsksForThem() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predictor:
+            def predict(self, inputs, headers):
+                return [headers["x-user"], "host" in headers]
+        """);
+    try (MillraceServer server = serve();
+        RestClient client = new RestClient(server.port())) {
+      String path = "/v1/models/" + directory.getFileName() + ":predict";
+      client.send("POST", path, "{\"instances\":[1]}", "X-User: ann", "x-user: b");
+      assertThat(client.receive().body()).isEqualTo("{\"predictions\":[\"ann, b\",true]}");
+    }
+  }
+
+  @Test
+  void whereRequestsAreMerged_noneHasHeaders() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predictor:
+            def predict(self, inputs, headers=None):
+                return [headers for _ in inputs]
+        """);
+    write("model.yaml", "max-batch-size: 4\n");
+    try (MillraceServer server = serve()) {
+      assertThat(predict(server, "{\"instances\":[1]}").body()).isEqualTo("{\"predictions\":[{}]}");
+    }
+  }
+
+  /** Yields each row once there is a file of its name. */
+  private static final String GENERATOR =
+      """
+      import os, time
+      class Predictor:
+          def predict(self, inputs):
+              try:
+                  for row in inputs[0]["prompt"].split():
+                      if row == "bad": raise ValueError("a bad row")
+                      while not os.path.exists(row):
+                          time.sleep(0.005)
+                      yield {"text": row}
+              finally:
+                  open("closed", "w").close()
+      """;
+
+  private HttpResponse<InputStream> generateStream(HttpClient client, int port, String prompt)
+      throws IOException, InterruptedException {
+    String url =
+        "http://localhost:%d/v2/models/%s/generate_stream".formatted(port, directory.getFileName());
+    return client.send(
+        HttpRequest.newBuilder(URI.create(url))
+            .POST(BodyPublishers.ofString("{\"prompt\": \"" + prompt + "\", \"id\": \"7\"}"))
+            .build(),
+        BodyHandlers.ofInputStream());
+  }
+
+  private String event(String text) {
+    return "data: {\"model_name\":\"%s\",\"model_version\":\"1\",\"id\":\"7\",\"predictions\":{\"text\":\"%s\"}}"
+        .formatted(directory.getFileName(), text);
+  }
+
+  @Test
+  void whatAGeneratorYields_isAnEventAtOnce() throws Exception {
+    write("predictor.py", GENERATOR);
+    write("a", "");
+    try (MillraceServer server = serve();
+        HttpClient client = HttpClient.newHttpClient()) {
+      HttpResponse<InputStream> response = generateStream(client, server.port(), "a b");
+      assertThat(response.statusCode()).isEqualTo(200);
+      assertThat(response.headers().firstValue("content-type"))
+          .hasValue("text/event-stream; charset=utf-8");
+      try (BufferedReader lines =
+          new BufferedReader(new InputStreamReader(response.body(), UTF_8))) {
+        assertThat(lines.readLine()).isEqualTo(event("a"));
+        assertThat(lines.readLine()).isEmpty();
+        write("b", ""); // not before the first was there
+        assertThat(lines.readLine()).isEqualTo(event("b"));
+        assertThat(lines.readLine()).isEmpty();
+        assertThat(lines.readLine()).isNull();
+      }
+      try (BufferedReader lines =
+          new BufferedReader(
+              new InputStreamReader(
+                  generateStream(client, server.port(), "a bad").body(), UTF_8))) {
+        assertThat(lines.readLine()).isEqualTo(event("a"));
+        assertThat(lines.readLine()).isEmpty();
+        assertThat(lines.readLine()).isEqualTo("data: {\"error\":\"ValueError: a bad row\"}");
+      }
+      HttpResponse<InputStream> failed = generateStream(client, server.port(), "bad");
+      assertThat(failed.statusCode()).isEqualTo(500);
+      failed.body().close();
+      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"a b\"}]}").body())
+          .isEqualTo("{\"predictions\":[{\"text\":\"a\"},{\"text\":\"b\"}]}");
+      String name = String.valueOf(directory.getFileName());
+      assertThat(
+              RestClient.post(
+                      server.port(), "/v2/models/" + name + "/generate", "{\"prompt\": \"a\"}")
+                  .body())
+          .endsWith("\"predictions\":{\"text\":\"a\"}}");
+      assertThat(RestClient.get(server.port(), "/v2/models/" + name + "/config").body())
+          .contains("\"decoupled\":true");
+    }
+  }
+
+  @Test
+  void aClientThatGoes_closesTheGenerator() throws Exception {
+    write(
+        "predictor.py",
+        """
+        import time
+        class Predictor:
+            def predict(self, inputs):
+                try:
+                    while inputs[0]["prompt"] == "forever":
+                        yield "more"
+                        time.sleep(0.005)
+                    yield "once"
+                finally:
+                    open("closed", "w").close()
+        """);
+    try (MillraceServer server = serve();
+        HttpClient client = HttpClient.newHttpClient()) {
+      HttpResponse<InputStream> response = generateStream(client, server.port(), "forever");
+      assertThat(response.body().read()).isEqualTo('d');
+      response.body().close();
+      long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
+      while (!Files.exists(directory.resolve("closed"))) {
+        assertThat(System.nanoTime()).as("not closed").isLessThan(end);
+        Thread.sleep(5);
+      }
+      assertThat(predict(server, "{\"instances\": [{\"prompt\": \"\"}]}").body())
+          .isEqualTo("{\"predictions\":[\"once\"]}");
+    }
+  }
+
+  @Test
+  void whatAGeneratorYields_isAResponseOfAStreamOverGrpc() throws Exception {
+    write("predictor.py", GENERATOR);
+    write("a", "");
+    try (MillraceServer server = serve()) {
+      ManagedChannel channel =
+          NettyChannelBuilder.forAddress("localhost", server.port()).usePlaintext().build();
+      try {
+        BlockingQueue<Object> seen = new LinkedBlockingQueue<>();
+        StreamObserver<ModelInferRequest> stream =
+            GRPCInferenceServiceGrpc.newStub(channel).modelStreamInfer(into(seen));
+        stream.onNext(streamed("1", "{\"prompt\": \"a b\"}", true));
+        stream.onNext(streamed("2", "{\"prompt\": \"a\"}", false));
+        stream.onNext(streamed("3", "{\"prompt\": \"a bad\"}", false));
+        stream.onCompleted();
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("1 [{\"text\":\"a\"}] false");
+        write("b", ""); // not before the first was there
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("1 [{\"text\":\"b\"}] false");
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("1 [] true");
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("2 [{\"text\":\"a\"}] false");
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("3 [{\"text\":\"a\"}] false");
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("3 [] true ValueError: a bad row");
+        assertThat(seen.poll(60, TimeUnit.SECONDS)).isEqualTo("end");
+      } finally {
+        channel.shutdownNow();
+      }
+    }
+  }
+
+  private ModelInferRequest streamed(String id, String row, boolean emptyFinal) {
+    return ModelInferRequest.newBuilder()
+        .setId(id)
+        .setModelName(String.valueOf(directory.getFileName()))
+        .addInputs(texts(row))
+        .putParameters(
+            "triton_enable_empty_final_response",
+            InferParameter.newBuilder().setBoolParam(emptyFinal).build())
+        .build();
+  }
+
+  private static StreamObserver<ModelStreamInferResponse> into(BlockingQueue<Object> seen) {
+    return new StreamObserver<>() {
+      @Override
+      public void onNext(ModelStreamInferResponse message) {
+        ModelInferResponse response = message.getInferResponse();
+        List<String> texts = new ArrayList<>();
+        for (int i = 0; i < response.getOutputsCount(); i++) {
+          response
+              .getOutputs(i)
+              .getContents()
+              .getBytesContentsList()
+              .forEach(text -> texts.add(text.toStringUtf8()));
+        }
+        boolean last = response.getParametersOrThrow("triton_final_response").getBoolParam();
+        seen.add(
+            (response.getId() + " " + texts + " " + last + " " + message.getErrorMessage())
+                .strip());
+      }
+
+      @Override
+      public void onError(Throwable failure) {
+        seen.add(failure);
+      }
+
+      @Override
+      public void onCompleted() {
+        seen.add("end");
+      }
+    };
+  }
+
+  @Test
   void theFlaskServersPaths_areThere() throws IOException {
     write(
         "predictor.py",
@@ -331,6 +559,43 @@ class PythonServingTest {
               StatusRuntimeException.class,
               e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND));
     }
+  }
+
+  @Test
+  void anErrorOfAScript_isOneWarningWithItsOwnTraceback() throws IOException {
+    write(
+        "predictor.py",
+        """
+        class Predictor:
+            def predict(self, inputs):
+                return self.scale(inputs[0])
+            def scale(self, value):
+                return 1 / value
+        """);
+    Logger root = (Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    try (MillraceServer server = serve()) {
+      log.start();
+      root.addAppender(log);
+      assertThat(predict(server, "{\"instances\":[0]}").body())
+          .isEqualTo("{\"error\":\"ZeroDivisionError: division by zero\"}");
+      assertThatThrownBy(() -> grpc(server, texts("0")))
+          .hasMessageContaining("ZeroDivisionError: division by zero");
+    } finally {
+      root.detachAppender(log);
+    }
+    assertThat(log.list)
+        .filteredOn(event -> event.getLevel().isGreaterOrEqual(Level.INFO))
+        .filteredOn(event -> event.toString().contains("division"))
+        .hasSize(2)
+        .allSatisfy(event -> {
+          assertThat(event.getLevel()).isEqualTo(Level.WARN);
+          assertThat(event.getThrowableProxy()).isNull();
+          assertThat(event.getFormattedMessage())
+              .startsWith(directory.getFileName() + ": the script failed: ZeroDivisionError")
+              .contains("line 3, in predict", "line 5, in scale")
+              .doesNotContain("millrace_worker");
+        });
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dev.millrace.server;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.stream.Collectors.joining;
 
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -8,6 +9,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.util.Arrays;
 import java.util.Locale;
 
 /** One HTTP/1.1 connection, which shows exactly what became of each request. Not thread-safe. */
@@ -49,11 +51,16 @@ final class RestClient implements AutoCloseable {
     return receive();
   }
 
-  void send(String method, String path, String body) throws IOException {
+  /** Sends a request with more headers, as in {@code "X-User: ann"}. */
+  void send(String method, String path, String body, String... headers) throws IOException {
     byte[] bytes = body.getBytes(UTF_8);
     String head =
-        "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
-            .formatted(method, path, bytes.length);
+        "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n"
+            .formatted(
+                method,
+                path,
+                bytes.length,
+                Arrays.stream(headers).map(header -> header + "\r\n").collect(joining()));
     byte[] request = new byte[head.length() + bytes.length];
     System.arraycopy(head.getBytes(UTF_8), 0, request, 0, head.length());
     System.arraycopy(bytes, 0, request, head.length(), bytes.length);

@@ -22,6 +22,11 @@ public final class Image extends StepKind {
     PAD
   }
 
+  private enum Orientation {
+    UPRIGHT,
+    STORED
+  }
+
   private enum Layout {
     NCHW,
     NHWC
@@ -40,8 +45,10 @@ public final class Image extends StepKind {
   String summary() {
     return "Pictures, as JPEG, PNG or WebP files, raw or in base64, one in each element of a BYTES"
         + " tensor, into numbers: resized as Pillow's `BILINEAR` does, cropped, and normalised:"
-        + " `(x · scale - mean) / std`, where x is from 0 to 255. Transparency is left out, and the"
-        + " orientation that a camera notes is not looked at.";
+        + " `(x · scale - mean) / std`, where x is from 0 to 255. They are turned upright as the"
+        + " camera noted (Exif), as `ImageOps.exif_transpose` does. Transparency is left out. JPEGs of"
+        + " four inks (CMYK, YCCK) become red, green and blue as in Pillow, without their colour"
+        + " profile.";
   }
 
   @Override
@@ -61,6 +68,12 @@ public final class Image extends StepKind {
             "1 to 16384",
             "just what covers the size",
             "With `crop`: how long the shorter side is made before, as in 256 for a size of 224."),
+        new Option(
+            "orientation",
+            "upright, stored",
+            "upright",
+            "Whether what the camera noted is followed; `stored` is for models that were trained"
+                + " without."),
         new Option("layout", "nchw, nhwc", "what the model declares", "Order of the dimensions."),
         new Option("colour", "rgb, bgr", "rgb", "Order of the colours; a model of one gets grey."),
         new Option("scale", "number", "1/255; 1 for whole numbers", "Factor before the rest."),
@@ -146,7 +159,10 @@ public final class Image extends StepKind {
         }
       }
       decoder =
-          new PictureDecoder(settings.integer("max-pixels", 1, 1_000_000_000).orElse(1 << 24));
+          new PictureDecoder(
+              settings.integer("max-pixels", 1, 1_000_000_000).orElse(1 << 24),
+              settings.oneOf("orientation", Orientation.class).orElse(Orientation.UPRIGHT)
+                  == Orientation.UPRIGHT);
     }
 
     private static float[] three(Settings settings, String key, float usual) {

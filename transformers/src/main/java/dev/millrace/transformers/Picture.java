@@ -43,6 +43,37 @@ record Picture(int width, int height, float[]... planes) {
     return new Picture(padWidth, padHeight, padded);
   }
 
+  /**
+   * It as it looks when it is held as its orientation says.
+   *
+   * @param orientation 1 to 8, as Exif counts them: where the first row and column belong
+   */
+  Picture turned(int orientation) {
+    if (orientation == Exif.UPRIGHT) {
+      return this;
+    }
+    boolean lying = orientation >= 5;
+    int newWidth = lying ? height : width;
+    int newHeight = lying ? width : height;
+    float[][] turned = new float[planes.length][width * height];
+    for (int y = 0; y < newHeight; y++) {
+      for (int x = 0; x < newWidth; x++) {
+        int fromX = lying ? y : x;
+        int fromY = lying ? x : y;
+        if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8) {
+          fromX = width - 1 - fromX;
+        }
+        if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {
+          fromY = height - 1 - fromY;
+        }
+        for (int i = 0; i < planes.length; i++) {
+          turned[i][y * newWidth + x] = planes[i][fromY * width + fromX];
+        }
+      }
+    }
+    return new Picture(newWidth, newHeight, turned);
+  }
+
   /** It in another size, by {@link Resampling}. */
   Picture resize(int newWidth, int newHeight) {
     if (newWidth == width && newHeight == height) {

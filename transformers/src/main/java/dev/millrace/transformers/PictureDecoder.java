@@ -14,6 +14,7 @@ import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decodes JPEG and PNG by the JDK, and WebP by TwelveMonkeys. What it is, is told by its first
@@ -23,9 +24,17 @@ final class PictureDecoder {
   private static final WebPImageReaderSpi WEBP = new WebPImageReaderSpi();
 
   private final long maxPixels;
+  private final boolean upright;
 
-  PictureDecoder(long maxPixels) {
+  /**
+   * A decoder.
+   *
+   * @param maxPixels pictures of more are refused
+   * @param upright whether pictures are turned as the camera noted; they are as stored if not
+   */
+  PictureDecoder(long maxPixels, boolean upright) {
     this.maxPixels = maxPixels;
+    this.upright = upright;
   }
 
   private enum Format {
@@ -42,8 +51,9 @@ final class PictureDecoder {
    */
   Picture decode(byte[] sent) {
     byte[] file = formatOf(sent) == Format.NONE ? base64(sent) : sent;
+    Format format = formatOf(file);
     ImageReader reader =
-        switch (formatOf(file)) {
+        switch (format) {
           case JPEG -> reader("jpeg");
           case PNG -> reader("png");
           case WEBP -> WEBP.createReaderInstance(null);
@@ -58,13 +68,61 @@ final class PictureDecoder {
             "the picture is %d x %d, which is more than the %d pixels that are allowed"
                 .formatted(reader.getWidth(0), reader.getHeight(0), maxPixels));
       }
-      return picture(reader.read(0));
+      JpegHead head = format == Format.JPEG ? JpegHead.of(file) : null;
+      Picture picture =
+          head != null && head.components() == 4
+              ? ofInks(reader.readRaster(0, null), head.inksAreYcck())
+              : picture(reader.read(0));
+      return upright ? picture.turned(orientation(format, head, file)) : picture;
     } catch (IOException | IndexOutOfBoundsException | IllegalArgumentException e) {
       throw new InferenceException(
           ErrorCode.INVALID_ARGUMENT, "the picture cannot be decoded: " + e.getMessage(), e);
     } finally {
       reader.dispose();
     }
+  }
+
+  private static int orientation(Format format, @Nullable JpegHead head, byte[] file) {
+    return switch (format) {
+      case JPEG -> head == null ? Exif.UPRIGHT : head.orientation();
+      case PNG -> Exif.ofPng(file);
+      case WEBP -> Exif.ofWebP(file);
+      case NONE -> Exif.UPRIGHT;
+    };
+  }
+
+  /**
+   * A picture of four inks, which are stored the other way round, as Adobe's programs do and
+   * everybody since: 255 is no ink. Without a colour profile, as Pillow.
+   */
+  private static Picture ofInks(Raster raster, boolean ycck) {
+    int points = raster.getWidth() * raster.getHeight();
+    float[][] inks = new float[4][];
+    for (int i = 0; i < 4; i++) {
+      inks[i] = band(raster, i, 8);
+    }
+    float[][] planes = new float[3][points];
+    for (int i = 0; i < points; i++) {
+      float red = inks[0][i];
+      float green = inks[1][i];
+      float blue = inks[2][i];
+      if (ycck) {
+        float cb = inks[1][i] - 128;
+        float cr = inks[2][i] - 128;
+        red = 255 - whole(inks[0][i] + 1.402f * cr);
+        green = 255 - whole(inks[0][i] - 0.344136f * cb - 0.714136f * cr);
+        blue = 255 - whole(inks[0][i] + 1.772f * cb);
+      }
+      float light = inks[3][i] / 255;
+      planes[0][i] = Math.round(red * light);
+      planes[1][i] = Math.round(green * light);
+      planes[2][i] = Math.round(blue * light);
+    }
+    return new Picture(raster.getWidth(), raster.getHeight(), planes);
+  }
+
+  private static float whole(float value) {
+    return Math.clamp(Math.round(value), 0, 255);
   }
 
   private static Format formatOf(byte[] file) {

@@ -80,11 +80,48 @@ class ImageTest {
     "grey.jpg, 3",
     "palette.png, 1",
     "transparent.png, 1",
-    "deep.png, 1.5"
+    "deep.png, 1.5",
+    "inks.jpg, 4",
+    "ycck.jpg, 5",
+    "turned.jpg, 3",
+    "turned.png, 1",
+    "turned.webp, 1"
   })
   void pictures_areDecodedAndResized_asPillowDoes(String name, float tolerance) throws IOException {
     float[] pixels = pixels(model(DataType.FP32, -1, 3, 8, 8), Map.of("scale", 1), picture(name));
     assertThat(pixels).containsExactly(pillow(name), Offset.offset(tolerance));
+  }
+
+  @Test
+  void whereOrientationIsStored_theCamerasNoteIsNotFollowed() throws IOException {
+    float[] pixels =
+        pixels(
+            model(DataType.FP32, -1, 3, 8, 8),
+            Map.of("scale", 1, "orientation", "stored"),
+            picture("turned.png"));
+    assertThat(pixels).containsExactly(pillow("colours.png"), Offset.offset(1f));
+  }
+
+  /** The rows of a picture 0 1 2 / 3 4 5, when it is held as its orientation says. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 0 1 2 / 3 4 5",
+    "2, 2 1 0 / 5 4 3",
+    "3, 5 4 3 / 2 1 0",
+    "4, 3 4 5 / 0 1 2",
+    "5, 0 3 / 1 4 / 2 5",
+    "6, 3 0 / 4 1 / 5 2",
+    "7, 5 2 / 4 1 / 3 0",
+    "8, 2 5 / 1 4 / 0 3"
+  })
+  void everyOrientation_isTurnedUpright(int orientation, String rows) {
+    Picture turned = new Picture(3, 2, new float[] {0, 1, 2, 3, 4, 5}).turned(orientation);
+    StringBuilder shown = new StringBuilder();
+    for (int i = 0; i < 6; i++) {
+      shown.append(i == 0 ? "" : i % turned.width() == 0 ? " / " : " ");
+      shown.append((int) turned.plane(0)[i]);
+    }
+    assertThat(shown).hasToString(rows);
   }
 
   @Test

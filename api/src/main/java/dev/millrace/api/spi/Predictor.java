@@ -1,6 +1,7 @@
 package dev.millrace.api.spi;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import java.util.List;
 
@@ -22,6 +23,19 @@ public interface Predictor extends AutoCloseable {
    *     if the engine is
    */
   TensorMap predict(TensorMap inputs, List<String> requestedOutputs);
+
+  /**
+   * As {@link #predict(TensorMap, List)}, which it is unless a model {@linkplain
+   * TensorModel#usesParameters uses parameters}.
+   *
+   * @param parameters the request's, with the headers that it came with: see {@link
+   *     dev.millrace.api.InferenceRequest#header}. Empty where the inputs may be those of several
+   *     requests, which is where the model is given a largest batch size.
+   */
+  default TensorMap predict(
+      TensorMap inputs, List<String> requestedOutputs, Parameters parameters) {
+    return predict(inputs, requestedOutputs);
+  }
 
   /**
    * Nobody waits for the outputs of the run that goes on: {@link #predict} should end it soon, if

@@ -37,7 +37,7 @@ public final class GrpcErrors {
   /** What a client is told of {@code failure}; a fault of the server's is logged. */
   static InferenceException reason(Throwable failure) {
     InferenceException reason = InferenceException.of(failure);
-    if (reason.code() == ErrorCode.INTERNAL) {
+    if (reason.isFault()) {
       log.error("a gRPC call failed", reason);
     }
     return reason;

@@ -48,6 +48,7 @@ import dev.millrace.proto.inference.SystemSharedMemoryUnregisterRequest;
 import dev.millrace.proto.inference.SystemSharedMemoryUnregisterResponse;
 import dev.millrace.proto.inference.TraceSettingRequest;
 import dev.millrace.proto.inference.TraceSettingResponse;
+import dev.millrace.runtime.Headers;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
@@ -284,8 +285,17 @@ final class InferenceService extends GRPCInferenceServiceImplBase {
     OutputFinisher finisher = finisher(request);
     InferenceRequest inference = reader.read(request, InferenceCall.deadline(ticker));
     long bytes = inference.inputs().byteSize();
-    return new InferenceStream.Started(
-        server.infer(inference, CallHeaders.current()), finisher, bytes);
+    Headers headers = CallHeaders.current();
+    boolean streams;
+    try {
+      streams = server.models().describe(inference.model()).streams();
+    } catch (RuntimeException e) {
+      inference.close();
+      throw e;
+    }
+    return streams
+        ? InferenceStream.Started.streamed(server.stream(inference, headers), finisher, bytes)
+        : InferenceStream.Started.single(server.infer(inference, headers), finisher, bytes);
   }
 
   @Override

@@ -235,7 +235,7 @@ public final class HttpExchange implements Runnable {
       return;
     }
     InferenceException error = InferenceException.of(failure);
-    if (error.code() == ErrorCode.INTERNAL) {
+    if (error.isFault()) {
       LOG.error("{} failed", request == null ? "a request" : request.uri(), failure);
     }
     error

@@ -47,7 +47,8 @@ public final class ConfigurationMessages {
             .setBackend(backend(metadata.platform()))
             .setVersionPolicy(versionPolicy(model.options()))
             .setMaxBatchSize(metadata.maxBatchSize())
-            .setModelTransactionPolicy(ModelTransactionPolicy.newBuilder().setDecoupled(false));
+            .setModelTransactionPolicy(
+                ModelTransactionPolicy.newBuilder().setDecoupled(model.streams()));
     model
         .placements()
         .forEach(placement -> config.addInstanceGroup(instances(metadata.id().name(), placement)));

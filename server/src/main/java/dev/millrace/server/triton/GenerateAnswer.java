@@ -16,25 +16,41 @@ import java.nio.charset.StandardCharsets;
 
 /**
  * Sends an inference's outputs as a flat object: an output of one element is a value, of several a
- * list. As a stream, that is one event, because a model gives one response.
+ * list. As a stream, that is one event for each response.
  */
 final class GenerateAnswer extends Answer<InferenceResponse> {
-  private static final AsciiString EVENTS = AsciiString.cached("text/event-stream; charset=utf-8");
+  static final AsciiString EVENTS = AsciiString.cached("text/event-stream; charset=utf-8");
   private static final byte[] EVENT = "data: ".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] END_OF_EVENT = "\n\n".getBytes(StandardCharsets.US_ASCII);
 
   private final boolean stream;
   private final boolean named;
+  private final boolean texts;
 
   /**
    * An answer.
    *
    * @param stream whether it is an event
    * @param named whether the request has a name that goes back
+   * @param texts whether the model gives JSON texts, as one that declares no inputs
    */
-  GenerateAnswer(boolean stream, boolean named) {
+  GenerateAnswer(boolean stream, boolean named, boolean texts) {
     this.stream = stream;
     this.named = named;
+    this.texts = texts;
+  }
+
+  /** An event of a stream, which the caller releases; the response stays the caller's. */
+  ByteBuf event(HttpExchange exchange, InferenceResponse response) {
+    ByteBuf event = exchange.newBody((int) Math.min(1 << 28, estimate(response)));
+    try {
+      event.writeBytes(EVENT);
+      write(response, event);
+      return event.writeBytes(END_OF_EVENT);
+    } catch (RuntimeException e) {
+      event.release();
+      throw e;
+    }
   }
 
   @Override
@@ -47,20 +63,20 @@ final class GenerateAnswer extends Answer<InferenceResponse> {
   }
 
   private void send(HttpExchange exchange, InferenceResponse response) {
+    if (stream) {
+      try (response) {
+        exchange.respond(200, EVENTS, event(exchange, response));
+      }
+      return;
+    }
     ByteBuf body = exchange.newBody((int) Math.min(1 << 28, estimate(response)));
     try (response) {
-      if (stream) {
-        body.writeBytes(EVENT);
-      }
       write(response, body);
-      if (stream) {
-        body.writeBytes(END_OF_EVENT);
-      }
     } catch (RuntimeException e) {
       body.release();
       throw e;
     }
-    exchange.respond(200, stream ? EVENTS : HttpExchange.JSON, body);
+    exchange.respond(200, HttpExchange.JSON, body);
   }
 
   private void write(InferenceResponse response, ByteBuf body) {
@@ -77,14 +93,20 @@ final class GenerateAnswer extends Answer<InferenceResponse> {
     json.endObject().finish();
   }
 
-  private static void write(JsonWriter json, String output, Tensor tensor) {
+  private void write(JsonWriter json, String output, Tensor tensor) {
     boolean list = tensor.elementCount() != 1;
     if (list) {
       json.beginArray();
     }
     ByteBuffer data = tensor.data();
     switch (tensor.dataType()) {
-      case BYTES -> texts(json, output, data);
+      case BYTES -> {
+        if (texts && (output.equals("predictions") || output.equals("response"))) {
+          jsonTexts(json, output, data);
+        } else {
+          texts(json, output, data);
+        }
+      }
       case FP16, BF16 ->
           throw InferenceException.invalidArgument(
               "sending %s data via JSON is not supported, as for output '%s'"
@@ -105,6 +127,20 @@ final class GenerateAnswer extends Answer<InferenceResponse> {
         throw InferenceException.invalidArgument(
             "output '%s' holds bytes that are not UTF-8".formatted(output));
       }
+      at += 4 + length;
+    }
+  }
+
+  /** Values that are JSON already. */
+  private static void jsonTexts(JsonWriter json, String output, ByteBuffer data) {
+    int at = 0;
+    while (at < data.limit()) {
+      int length = data.getInt(at);
+      if (!JsonWriter.isUtf8(data, at + 4, length)) {
+        throw InferenceException.invalidArgument(
+            "output '%s' holds bytes that are not UTF-8".formatted(output));
+      }
+      json.raw(data, at + 4, length);
       at += 4 + length;
     }
   }

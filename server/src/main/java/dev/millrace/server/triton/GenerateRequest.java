@@ -8,12 +8,15 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.server.json.ElementBuffer;
 import dev.millrace.server.json.JsonSource;
+import dev.millrace.server.v1.PredictReader;
 import dev.millrace.server.v2.RequestLimits;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +29,9 @@ import tools.jackson.core.JsonToken;
  * Reads the body of a request to generate: an object whose members are inputs, if the model has one
  * of that name, and else parameters. An input is a value or a flat list of values. An object under
  * {@code parameters} is read in the same way.
+ *
+ * <p>A model that declares no inputs gets the object itself as its only row, in JSON, unless it has
+ * rows in the form of V1, under {@code instances} or {@code inputs}.
  *
  * @see <a
  *     href="https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md">Triton's
@@ -52,6 +58,9 @@ final class GenerateRequest implements AutoCloseable {
    * @throws InferenceException INVALID_ARGUMENT
    */
   static InferenceRequest read(ModelId model, ModelMetadata metadata, ByteBuf body) {
+    if (metadata.inputs().isEmpty()) {
+      return readRows(model, metadata, body);
+    }
     try (GenerateRequest request =
         new GenerateRequest(metadata, JsonSource.of(body, body.readableBytes()).parser())) {
       request.parse();
@@ -65,6 +74,41 @@ final class GenerateRequest implements AutoCloseable {
     } catch (JacksonException e) {
       throw malformed(JsonSource.problem(e));
     }
+  }
+
+  private static InferenceRequest readRows(ModelId model, ModelMetadata metadata, ByteBuf body) {
+    String id = "";
+    boolean hasRows = false;
+    try (JsonParser parser = JsonSource.of(body, body.readableBytes()).parser()) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw malformed("expected an object");
+      }
+      for (String name = parser.nextName(); name != null; name = parser.nextName()) {
+        JsonToken value = parser.nextToken();
+        hasRows |= name.equals("instances") || name.equals("inputs");
+        if (name.equals("id") && value == JsonToken.VALUE_STRING) {
+          id = parser.getString();
+          RequestLimits.checkId(id);
+        }
+        parser.skipChildren();
+      }
+      if (parser.currentToken() != JsonToken.END_OBJECT || parser.nextToken() != null) {
+        throw malformed("the object does not end, or there is more behind it");
+      }
+    } catch (JacksonException e) {
+      throw malformed(JsonSource.problem(e));
+    }
+    if (hasRows) {
+      return PredictReader.read(id, model, metadata, body).inference();
+    }
+    byte[] row = ByteBufUtil.getBytes(body);
+    return new InferenceRequest(
+        id,
+        model,
+        TensorMap.of("instances", Tensor.copyOf(Shape.of(1), List.of(row))),
+        List.of(),
+        Parameters.empty(),
+        Deadline.none());
   }
 
   private static InferenceException malformed(String what) {

@@ -2,6 +2,8 @@ package dev.millrace.server.triton;
 
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.ModelId;
+import dev.millrace.api.ModelMetadata;
+import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.RequestHeaders;
@@ -65,10 +67,16 @@ public final class GenerateRoutes implements Routes {
   }
 
   private void generate(HttpExchange exchange, ModelId model, boolean stream) {
-    InferenceRequest request =
-        GenerateRequest.read(model, server.models().describe(model).metadata(), exchange.body());
-    exchange.await(
-        server.infer(request, new RequestHeaders(exchange.headers())),
-        new GenerateAnswer(stream, !request.id().isEmpty()));
+    ModelDescription description = server.models().describe(model);
+    ModelMetadata metadata = description.metadata();
+    InferenceRequest request = GenerateRequest.read(model, metadata, exchange.body());
+    GenerateAnswer answer =
+        new GenerateAnswer(stream, !request.id().isEmpty(), metadata.inputs().isEmpty());
+    RequestHeaders headers = new RequestHeaders(exchange.headers());
+    if (stream && description.streams()) {
+      new GenerateStream(exchange, answer).start(server.stream(request, headers));
+    } else {
+      exchange.await(server.infer(request, headers), answer);
+    }
   }
 }

@@ -34,7 +34,8 @@ class InstanceGroupsTest {
                 new Placement(Device.CPU, 4, 2)),
             ModelOptions.none(),
             Map.of(),
-            Optional.empty());
+            Optional.empty(),
+            false);
     assertThat(model.devices()).isEqualTo("gpu:0, gpu:3, cpu");
     assertThat(model.instances()).isEqualTo(7);
     assertThat(ConfigurationMessages.of(model).getInstanceGroupList())

@@ -77,6 +77,47 @@ final class Connection implements AutoCloseable {
   }
 
   /**
+   * Calls the script for a stream of results; {@link #nextResult} is to be called until there is
+   * none.
+   *
+   * @param tensors stay the caller's
+   */
+  void stream(Verb verb, TensorMap tensors, Parameters parameters) throws IOException {
+    begin();
+    writer
+        .begin(Frame.STREAM)
+        .int8(verb.number())
+        .int8(Frame.INLINE)
+        .heads(tensors)
+        .parameters(parameters)
+        .contents(tensors)
+        .send(channel);
+  }
+
+  /**
+   * Waits for the next result of a stream; the time that this takes is the call's.
+   *
+   * @return what the caller closes; null after the last
+   * @throws ScriptError if the script failed; nothing more comes then
+   */
+  @Nullable TensorMap nextResult() throws IOException, ScriptError {
+    begin();
+    try {
+      byte kind = nextKind();
+      if (kind == Frame.END) {
+        return null;
+      }
+      if (kind != Frame.RESULT) {
+        throw unexpected(kind);
+      }
+      reader.int8();
+      return reader.tensors(null);
+    } finally {
+      startedNanos = 0;
+    }
+  }
+
+  /**
    * Waits for the next part of what is generated; the time that this takes is the call's.
    *
    * @return null after the last
@@ -85,27 +126,32 @@ final class Connection implements AutoCloseable {
   TextGenerator.@Nullable Part nextPart() throws IOException, ScriptError {
     begin();
     try {
-      byte kind = reader.receiveOneOfMany(channel);
-      if (kind == Frame.PART) {
-        boolean whole = reader.int8() != 0;
-        return new TextGenerator.Part(whole, reader.rest());
-      }
+      byte kind = nextKind();
       if (kind == Frame.END) {
         return null;
       }
-      if (kind == Frame.ERROR) {
-        reader.int8();
-        int status = reader.int16();
-        throw new ScriptError(status, reader.text());
+      if (kind != Frame.PART) {
+        throw unexpected(kind);
       }
-      throw unexpected(kind);
+      boolean whole = reader.int8() != 0;
+      return new TextGenerator.Part(whole, reader.rest());
     } finally {
       startedNanos = 0;
     }
   }
 
-  /** Has a generation end soon; by any thread, but only while one is under way. */
-  void cancelGeneration() throws IOException {
+  /** Waits for the next of many frames, and throws it if it is an error. */
+  private byte nextKind() throws IOException, ScriptError {
+    byte kind = reader.receiveOneOfMany(channel);
+    if (kind == Frame.ERROR) {
+      reader.int8();
+      throw error();
+    }
+    return kind;
+  }
+
+  /** Has a generation or stream end soon; by any thread, but only while one is under way. */
+  void cancel() throws IOException {
     new FrameWriter(Frame.HEAD_BYTES).begin(Frame.CANCEL).send(channel);
   }
 
@@ -134,8 +180,7 @@ final class Connection implements AutoCloseable {
       inputs = closed(inputs);
     }
     if (kind == Frame.ERROR) {
-      int status = reader.int16();
-      throw new ScriptError(status, reader.text());
+      throw error();
     }
     if (kind != Frame.RESULT) {
       throw unexpected(kind);
@@ -151,6 +196,12 @@ final class Connection implements AutoCloseable {
       throw new ProtocolException("a result in a region that is not there");
     }
     return reader.tensors(outputs.memory());
+  }
+
+  /** What an error says behind its flags. */
+  private ScriptError error() throws ProtocolException {
+    int status = reader.int16();
+    return new ScriptError(status, reader.text(), reader.text());
   }
 
   private static @Nullable SharedRegion closed(@Nullable SharedRegion region) {

@@ -8,6 +8,7 @@ final class Frame {
   static final byte MEMORY = 4;
   static final byte GENERATE = 5;
   static final byte CANCEL = 6;
+  static final byte STREAM = 7;
   static final byte READY = 65;
   static final byte FAILED = 66;
   static final byte RESULT = 67;

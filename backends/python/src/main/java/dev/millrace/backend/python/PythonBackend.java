@@ -98,7 +98,7 @@ public final class PythonBackend implements Backend {
     ModelMetadata metadata = metadata(source, settings, scripts, pool.facts());
     String operations = pool.facts().getOrDefault("generates", "");
     return operations.isEmpty()
-        ? new PythonModel(pool, metadata)
+        ? new PythonModel(pool, metadata, pool.facts())
         : new PythonGenerator(pool, metadata, operations);
   }
 

@@ -5,12 +5,14 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.spi.GenerationRequest;
 import dev.millrace.api.spi.GenerationRequest.Operation;
 import dev.millrace.api.spi.TextGenerator;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /** A script that is a language model. */
 final class PythonGenerator implements TextGenerator {
@@ -56,12 +58,34 @@ final class PythonGenerator implements TextGenerator {
       if (subscribed.getAndSet(true)) {
         throw new IllegalStateException("an answer is for one subscriber");
       }
-      new GenerationCall(pool, own, subscriber).start();
+      new StreamCall<>(pool, new Generation(own), own.deadline(), subscriber).start();
     };
   }
 
   @Override
   public void close() {
     pool.close();
+  }
+
+  /** The request as frames, and its answer. */
+  private record Generation(GenerationRequest request) implements StreamCall.Exchange<Part> {
+    @Override
+    public void begin(Connection connection) throws IOException {
+      connection.generate(number(request.operation()), request.headers(), request.body());
+    }
+
+    @Override
+    public @Nullable Part next(Connection connection) throws IOException, ScriptError {
+      return connection.nextPart();
+    }
+
+    /** The number in frames. */
+    private static int number(Operation operation) {
+      return switch (operation) {
+        case CHAT -> 0;
+        case COMPLETION -> 1;
+        case EMBEDDINGS -> 2;
+      };
+    }
   }
 }

@@ -8,23 +8,33 @@ final class ScriptError extends Exception {
   private static final long serialVersionUID = 1;
 
   private final int status;
+  private final String trace;
 
   /**
+   * What went wrong.
+   *
    * @param status the HTTP status that the script asked for; 500 if none
    * @param message for the client
+   * @param trace Python's, from the script's first line on; empty if it was not the script that
+   *     raised
    */
-  ScriptError(int status, String message) {
+  ScriptError(int status, String message, String trace) {
     super(message, null, false, false);
     this.status = status;
+    this.trace = trace;
   }
 
   int status() {
     return status;
   }
 
+  String trace() {
+    return trace;
+  }
+
   /** The failure that clients are told of; without the server's stack, which says nothing here. */
   InferenceException toInferenceException() {
-    return new InferenceException(code(status), String.valueOf(getMessage()), this);
+    return InferenceException.reported(code(status), String.valueOf(getMessage()));
   }
 
   /** The code whose status is that, or the nearest. */

@@ -89,6 +89,17 @@ final class ScriptOutput {
     LOG.info("{}: {}", name, text);
   }
 
+  /** Tells the log of what a script raised, as one message. */
+  static void tell(String name, String message, String trace) {
+    StringBuilder lines = new StringBuilder();
+    for (String line : trace.split("\n", -1)) {
+      if (!line.isBlank()) {
+        lines.append("\n    ").append(printable(line));
+      }
+    }
+    LOG.warn("{}: the script failed: {}{}", name, printable(message), lines);
+  }
+
   static String printable(String text) {
     StringBuilder shown = new StringBuilder(text.length());
     for (char c : text.stripTrailing().toCharArray()) {

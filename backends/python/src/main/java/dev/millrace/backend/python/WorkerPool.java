@@ -140,13 +140,23 @@ final class WorkerPool implements AutoCloseable {
     } catch (ScriptError e) {
       usable = true;
       connection.worker().served();
-      throw e.toInferenceException();
+      throw failed(e);
     } catch (IOException e) {
       LOG.debug("{}: a call failed", spec.name(), e);
       throw lost(connection, e);
     } finally {
       release(connection, usable);
     }
+  }
+
+  /** The failure of a call that the script failed, which the log is told of. */
+  InferenceException failed(ScriptError error) {
+    if (error.status() < 500) {
+      LOG.debug("{}: {}", spec.name(), error.getMessage());
+    } else {
+      ScriptOutput.tell(spec.name(), String.valueOf(error.getMessage()), error.trace());
+    }
+    return error.toInferenceException();
   }
 
   /** The failure of a call whose connection failed; ends the worker. */

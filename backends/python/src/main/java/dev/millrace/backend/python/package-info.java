@@ -23,29 +23,32 @@
  * <tr><td>4 MEMORY</td><td>server</td><td>64-bit size: make a region for inputs</td></tr>
  * <tr><td>5 GENERATE</td><td>server</td><td>8-bit operation (chat, completion, embeddings), 16-bit
  *     count of headers, each a name and a value as texts; then the request's JSON</td></tr>
- * <tr><td>6 CANCEL</td><td>server</td><td>none: the generation that is under way shall end; nothing
+ * <tr><td>6 CANCEL</td><td>server</td><td>none: the generation or stream that is under way shall end; nothing
  *     if there is none</td></tr>
+ * <tr><td>7 STREAM</td><td>server</td><td>as CALL, with contents that follow; any number of RESULT
+ *     answer it, whose contents follow too, and then END or ERROR</td></tr>
  * <tr><td>65 READY</td><td>worker</td><td>as CONFIGURE; on the lifeline</td></tr>
  * <tr><td>66 FAILED</td><td>worker</td><td>text: why the script cannot be used; on the lifeline
  *     </td></tr>
  * <tr><td>67 RESULT</td><td>worker</td><td>8-bit flags (1: contents are in shared memory; 2: the
  *     region for outputs is another one, whose 32-bit descriptor and 64-bit size follow; 4: the
  *     region for inputs is not to be used again), heads, contents</td></tr>
- * <tr><td>68 ERROR</td><td>worker</td><td>8-bit flags (4 as above), 16-bit HTTP status, text</td></tr>
+ * <tr><td>68 ERROR</td><td>worker</td><td>8-bit flags (4 as above), 16-bit HTTP status, two texts: for
+ *     the client, and the traceback</td></tr>
  * <tr><td>69 PONG</td><td>worker</td><td>none</td></tr>
  * <tr><td>70 REGION</td><td>worker</td><td>32-bit descriptor, 64-bit size; answers MEMORY</td></tr>
  * <tr><td>71 PART</td><td>worker</td><td>8-bit flag (1: the whole answer), then JSON; any number of
  *     them answer GENERATE</td></tr>
- * <tr><td>72 END</td><td>worker</td><td>none: after the last part, unless that is ERROR</td></tr>
+ * <tr><td>72 END</td><td>worker</td><td>none: after the last part or response, unless that is ERROR</td></tr>
  * </table>
  *
  * <p>Heads are a 16-bit count and for each tensor its name, 8-bit datatype (counted from 0 in the
  * order of {@link dev.millrace.api.DataType}), 8-bit rank, 64-bit sizes and 64-bit length of the
  * contents.
  *
- * <p><b>Generations.</b> A server that does not read its parts stops the script that makes them, as
- * the socket fills up. One that has sent CANCEL reads on to END or ERROR, so that the connection
- * can be used again.
+ * <p><b>Generations and streams.</b> A server that does not read its parts stops the script that
+ * makes them, as the socket fills up. One that has sent CANCEL reads on to END or ERROR, so that
+ * the connection can be used again.
  *
  * <p><b>Shared memory.</b> Contents of more than 64 KiB go through two anonymous files (Linux:
  * {@code memfd_create}) that the worker makes, seals against shrinking, and the server maps by way

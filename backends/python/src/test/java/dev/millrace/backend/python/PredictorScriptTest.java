@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.millrace.api.DataType;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Parameters;
 import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
@@ -18,6 +19,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @ExtendWith(TensorLeakExtension.class)
 class PredictorScriptTest {
@@ -99,6 +102,70 @@ class PredictorScriptTest {
       try (TensorMap outputs = fixture.predict(asked)) {
         assertThat(outputs.tensor(0).toStrings()).containsExactly("\"class 5\"");
       }
+    }
+  }
+
+  @Test
+  void headersAndParameters_reachTheMethodsThatAskForThem() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows, headers=None, parameters=None):
+                return [rows[0], headers["x-user"], parameters["top"]]
+            def classify(self, rows, *, parameters):
+                return [rows[0], sorted(parameters)]
+            def regress(self, rows, metadata):
+                return [rows[0], sorted(metadata)]
+        """;
+    Parameters parameters = Parameters.copyOf(Map.of("header.x-user", "ann", "top", 2));
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.model.usesParameters()).isTrue();
+      assertThat(given(fixture, "instances", parameters)).containsExactly("7", "\"ann\"", "2");
+      assertThat(given(fixture, "classify:inputs", parameters)).containsExactly("7", "[\"top\"]");
+      assertThat(given(fixture, "regress:inputs", parameters)).containsExactly("7", "[\"x-user\"]");
+      assertThat(given(fixture, "regress:inputs", Parameters.empty())).containsExactly("7", "[]");
+    }
+  }
+
+  private static List<String> given(PythonFixture fixture, String name, Parameters parameters) {
+    try (TensorMap inputs = TensorMap.of(name, Tensor.copyOf(Shape.of(1), "7"));
+        TensorMap outputs = fixture.predictor.predict(inputs, List.of(), parameters)) {
+      return outputs.tensor(0).toStrings();
+    }
+  }
+
+  @Test
+  void theHeadersOfARequest_reachKservesClasses() {
+    String script =
+        """
+        import kserve
+        class Mine(kserve.Model):
+            def preprocess(self, payload, headers=None):
+                return {"instances": [headers["x-user"], sorted(payload)]}
+            def predict(self, payload, headers=None, response_headers=None):
+                return {"predictions": payload["instances"] + [headers["x-user"], response_headers]}
+        """;
+    Parameters parameters = Parameters.copyOf(Map.of("header.x-user", "ann", "top", 2));
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(given(fixture, "instances", parameters))
+          .containsExactly("\"ann\"", "[\"instances\",\"top\"]", "\"ann\"", "{}");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"rows", "rows, *more", "rows, **more", "rows, threshold=0.5"})
+  void aMethodThatAsksForNeither_getsItsInputsAlone(String arguments) {
+    String script =
+        """
+        class Predictor:
+            def predict(self, %s):
+                return [sorted(name for name in locals() if name != "self"), rows]
+        """
+            .formatted(arguments);
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.model.usesParameters()).isFalse();
+      Parameters parameters = Parameters.copyOf(Map.of("header.x-user", "ann"));
+      assertThat(given(fixture, "instances", parameters)).hasSize(2).last().isEqualTo("[7]");
     }
   }
 

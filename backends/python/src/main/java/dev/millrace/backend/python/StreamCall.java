@@ -1,9 +1,8 @@
 package dev.millrace.backend.python;
 
+import dev.millrace.api.Deadline;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
-import dev.millrace.api.spi.GenerationRequest;
-import dev.millrace.api.spi.TextGenerator.Part;
 import java.io.IOException;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
@@ -14,15 +13,42 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One request to a script that generates: a virtual thread reads the parts and hands them on as
+ * One request to a script that answers in parts: a virtual thread reads them and hands them on as
  * they are asked for. While nobody asks, it does not read, and so the script waits.
+ *
+ * @param <T> a part
  */
-final class GenerationCall implements Flow.Subscription {
-  private static final Logger LOG = LoggerFactory.getLogger(GenerationCall.class);
+final class StreamCall<T> implements Flow.Subscription {
+  private static final Logger LOG = LoggerFactory.getLogger(StreamCall.class);
+
+  /** What is asked of the script, and how its answer is read. */
+  interface Exchange<T> {
+    /** Has the script begin. */
+    void begin(Connection connection) throws IOException;
+
+    /** Waits for the next part; null after the last. */
+    @Nullable T next(Connection connection) throws IOException, ScriptError;
+
+    /**
+     * What the subscriber gets of a part, which this takes over.
+     *
+     * @throws InferenceException if it is not what was asked for; that ends the stream
+     */
+    default T finish(T part) {
+      return part;
+    }
+
+    /** Frees a part that nobody wants any more. */
+    default void discard(T part) {}
+
+    /** Frees what was asked with. Called once, after the answer has ended or was never begun. */
+    default void close() {}
+  }
 
   private final WorkerPool pool;
-  private final GenerationRequest request;
-  private final Flow.Subscriber<? super Part> subscriber;
+  private final Exchange<T> exchange;
+  private final Deadline deadline;
+  private final Flow.Subscriber<? super T> subscriber;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final Thread thread;
@@ -36,12 +62,22 @@ final class GenerationCall implements Flow.Subscription {
   /** The connection while the script is at work on it. */
   private @Nullable Connection working;
 
-  GenerationCall(
-      WorkerPool pool, GenerationRequest request, Flow.Subscriber<? super Part> subscriber) {
+  /**
+   * A call, to be started.
+   *
+   * @param exchange taken over
+   * @param deadline after which nobody wants the answer, or its rest
+   */
+  StreamCall(
+      WorkerPool pool,
+      Exchange<T> exchange,
+      Deadline deadline,
+      Flow.Subscriber<? super T> subscriber) {
     this.pool = pool;
-    this.request = request;
+    this.exchange = exchange;
+    this.deadline = deadline;
     this.subscriber = subscriber;
-    this.thread = Thread.ofVirtual().name("python-generation").unstarted(this::run);
+    this.thread = Thread.ofVirtual().name("python-stream").unstarted(this::run);
   }
 
   void start() {
@@ -95,10 +131,10 @@ final class GenerationCall implements Flow.Subscription {
     lock.lock();
     try {
       if (working != null) {
-        working.cancelGeneration();
+        working.cancel();
       }
     } catch (IOException e) {
-      LOG.debug("a generation cannot be cancelled: its process is gone", e);
+      LOG.debug("a stream cannot be cancelled: its process is gone", e);
     } finally {
       lock.unlock();
     }
@@ -115,6 +151,7 @@ final class GenerationCall implements Flow.Subscription {
       if (limit != null) {
         limit.interrupt();
       }
+      exchange.close();
     }
     tellEnd(failure);
   }
@@ -142,19 +179,19 @@ final class GenerationCall implements Flow.Subscription {
   }
 
   private @Nullable Thread limit() {
-    if (request.deadline().isNone()) {
+    if (deadline.isNone()) {
       return null;
     }
     return Thread.ofVirtual()
         .start(() -> {
           try {
-            long left = request.deadline().remaining(System.nanoTime());
+            long left = deadline.remaining(System.nanoTime());
             TimeUnit.NANOSECONDS.sleep(Math.max(0, left));
             give(
                 new InferenceException(
                     ErrorCode.DEADLINE_EXCEEDED, "the answer was not complete in time"));
           } catch (InterruptedException e) {
-            LOG.trace("a generation ended in time");
+            LOG.trace("a stream ended in time");
           }
         });
   }
@@ -164,9 +201,11 @@ final class GenerationCall implements Flow.Subscription {
     boolean usable = false;
     try {
       if (begin(connection)) {
-        for (Part part = connection.nextPart(); part != null; part = connection.nextPart()) {
+        for (T part = exchange.next(connection); part != null; part = exchange.next(connection)) {
           if (awaitDemand()) {
             handOn(part);
+          } else {
+            exchange.discard(part);
           }
         }
         connection.worker().served();
@@ -175,9 +214,9 @@ final class GenerationCall implements Flow.Subscription {
     } catch (ScriptError e) {
       usable = true;
       connection.worker().served();
-      throw e.toInferenceException();
+      throw pool.failed(e);
     } catch (IOException e) {
-      LOG.debug("a generation failed", e);
+      LOG.debug("a stream failed", e);
       throw pool.lost(connection, e);
     } finally {
       forget();
@@ -185,9 +224,16 @@ final class GenerationCall implements Flow.Subscription {
     }
   }
 
-  private void handOn(Part part) {
+  private void handOn(T part) {
+    T finished;
     try {
-      subscriber.onNext(part);
+      finished = exchange.finish(part);
+    } catch (InferenceException e) {
+      give(e);
+      return;
+    }
+    try {
+      subscriber.onNext(finished);
     } catch (RuntimeException e) {
       give(new InferenceException(ErrorCode.INTERNAL, "the answer was not taken", e));
     }
@@ -205,26 +251,17 @@ final class GenerationCall implements Flow.Subscription {
     } finally {
       lock.unlock();
     }
-    connection.generate(number(request.operation()), request.headers(), request.body());
+    exchange.begin(connection);
     lock.lock();
     try {
       working = connection;
       if (cancelled) {
-        connection.cancelGeneration();
+        connection.cancel();
       }
     } finally {
       lock.unlock();
     }
     return true;
-  }
-
-  /** The number in frames. */
-  private static int number(GenerationRequest.Operation operation) {
-    return switch (operation) {
-      case CHAT -> 0;
-      case COMPLETION -> 1;
-      case EMBEDDINGS -> 2;
-    };
   }
 
   private void forget() {
