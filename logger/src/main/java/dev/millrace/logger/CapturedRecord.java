@@ -24,6 +24,12 @@ import org.jspecify.annotations.Nullable;
  * the one that does not fit, the first whole elements.
  */
 final class CapturedRecord implements AutoCloseable {
+  /** Before the names of headers among the parameters. */
+  static final String HEADER = "header.";
+
+  static final String TRACEPARENT = HEADER + "traceparent";
+  static final String TRACESTATE = HEADER + "tracestate";
+
   /** What a record takes beside the tensors, about. */
   private static final int OVERHEAD = 512;
 
@@ -140,9 +146,13 @@ final class CapturedRecord implements AutoCloseable {
     return settings;
   }
 
-  /** The first value of a header of the request; null if it had none, or no headers are known. */
-  @Nullable String header(String name) {
-    return record.parameters().asMap().get("header." + name) instanceof String text ? text : null;
+  /**
+   * The first value of a header of the request; null if it had none, or no headers are known.
+   *
+   * @param key {@link #HEADER} and its name in lower case
+   */
+  @Nullable String header(String key) {
+    return record.parameters().asMap().get(key) instanceof String text ? text : null;
   }
 
   int size() {

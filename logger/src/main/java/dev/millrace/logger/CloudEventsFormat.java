@@ -1,16 +1,11 @@
 package dev.millrace.logger;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import dev.millrace.api.spi.InferenceLogger.Side;
 import dev.millrace.logger.LogMessage.Header;
-import dev.millrace.logger.MessageEncoder.Body;
 import java.time.Clock;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 
 /**
  * CloudEvents 1.0 with the types, attributes and extensions of KServe's logger, so that what reads
@@ -18,108 +13,120 @@ import java.util.Map;
  * traceparent} and {@code tracestate} where the request had them.
  *
  * <p>In binary mode, attributes are headers, {@code ce_…} as the Kafka binding has them. In
- * structured mode, the value is one JSON object on one line.
+ * structured mode, the value is one JSON object on one line. For one thread.
  */
 final class CloudEventsFormat {
   static final String PREFIX = "ce_";
   static final String STRUCTURED = "application/cloudevents+json; charset=UTF-8";
 
-  private static final String REQUEST = "org.kubeflow.serving.inference.request";
-  private static final String RESPONSE = "org.kubeflow.serving.inference.response";
-  private static final String JSON = "application/json";
+  private static final String CE_ID = CapturedRecord.HEADER + "ce-id";
+  private static final Header TYPE_JSON = Header.of("content-type", "application/json");
+  private static final Header TYPE_BYTES = Header.of("content-type", "application/octet-stream");
+  private static final Header TYPE_STRUCTURED = Header.of("content-type", STRUCTURED);
+  private static final Header SPECVERSION = attribute("specversion", "1.0");
+  private static final Header REQUEST = attribute("type", "org.kubeflow.serving.inference.request");
+  private static final Header RESPONSE =
+      attribute("type", "org.kubeflow.serving.inference.response");
+  private static final Header COMPONENT = attribute("component", "predictor");
+  private static final Header ENDPOINT = attribute("endpoint", "");
+  private static final Header NO_METADATA = attribute("metadata", "{}");
+  private static final Header OK = attribute("statuscode", "200");
 
   private final Deployment deployment;
   private final Clock clock;
+  private final Header source;
+  private final Header namespace;
 
   CloudEventsFormat(Deployment deployment, Clock clock) {
     this.deployment = deployment;
     this.clock = clock;
+    this.source = attribute("source", deployment.source());
+    this.namespace = attribute("namespace", deployment.namespace());
   }
 
-  Body binary(CapturedRecord record) {
-    List<Header> headers = new ArrayList<>();
+  private static Header attribute(String name, String value) {
+    return Header.of(PREFIX + name, value);
+  }
+
+  byte[] binary(JsonWriter json, InstantText times, CapturedRecord record, List<Header> headers) {
     byte[] data;
     if (Payloads.isRaw(record)) {
       V2Payload.Binary binary = V2Payload.binary(record);
       data = binary.bytes();
-      headers.add(Header.of("content-type", "application/octet-stream"));
+      headers.add(TYPE_BYTES);
       headers.add(
           Header.of("inference-header-content-length", Integer.toString(binary.jsonLength())));
     } else {
-      data = Payloads.json(record);
-      headers.add(Header.of("content-type", JSON));
+      Payloads.write(json.begin(), record);
+      data = json.toBytes();
+      headers.add(TYPE_JSON);
     }
-    attributes(record).forEach((name, value) -> headers.add(Header.of(PREFIX + name, value)));
-    return new Body(data, headers);
+    attributes(headers, times, record);
+    return data;
   }
 
-  Body structured(CapturedRecord record) {
-    byte[] value =
-        TensorJson.bytes(json -> {
-          json.writeStartObject();
-          attributes(record).forEach(json::writeStringProperty);
-          if (Payloads.isRaw(record)) {
-            V2Payload.Binary binary = V2Payload.binary(record);
-            json.writeStringProperty("datacontenttype", "application/octet-stream");
-            json.writeStringProperty(
-                "inferenceheadercontentlength", Integer.toString(binary.jsonLength()));
-            json.writeName("data_base64");
-            json.writeBinary(binary.bytes());
-          } else {
-            json.writeStringProperty("datacontenttype", JSON);
-            json.writeName("data");
-            json.writeRawValue(new String(Payloads.json(record), UTF_8));
-          }
-          json.writeEndObject();
-        });
-    return new Body(value, List.of(Header.of("content-type", STRUCTURED)));
+  byte[] structured(
+      JsonWriter json, InstantText times, CapturedRecord record, List<Header> headers) {
+    List<Header> attributes = new ArrayList<>();
+    attributes(attributes, times, record);
+    json.begin().beginObject();
+    for (Header attribute : attributes) {
+      json.name(attribute.name().substring(PREFIX.length())).string(attribute.text());
+    }
+    if (Payloads.isRaw(record)) {
+      V2Payload.Binary binary = V2Payload.binary(record);
+      json.name("datacontenttype").string(TYPE_BYTES.text());
+      json.name("inferenceheadercontentlength").string(Integer.toString(binary.jsonLength()));
+      json.name("data_base64").base64(binary.bytes());
+    } else {
+      json.name("datacontenttype").string(TYPE_JSON.text());
+      json.name("data");
+      Payloads.write(json, record);
+    }
+    json.endObject();
+    headers.add(TYPE_STRUCTURED);
+    return json.toBytes();
   }
 
-  /** All but the content type, by name, in the form that they have as texts. */
-  private Map<String, String> attributes(CapturedRecord record) {
-    Map<String, String> attributes = new LinkedHashMap<>();
+  /** All but the content type, as the headers that they are in binary mode. */
+  private void attributes(List<Header> headers, InstantText times, CapturedRecord record) {
     boolean isRequest = record.side() == Side.MODEL_INPUTS;
-    String given = record.header("ce-id");
-    attributes.put("specversion", "1.0");
-    attributes.put("id", given == null ? record.id() : given);
-    attributes.put("type", isRequest ? REQUEST : RESPONSE);
-    attributes.put("source", deployment.source());
-    attributes.put("time", record.time().toString());
-    attributes.put(
-        "inferenceservicename", deployment.inferenceService().orElse(record.model().name()));
-    attributes.put("namespace", deployment.namespace());
-    attributes.put("component", "predictor");
-    attributes.put("endpoint", "");
-    attributes.put("metadata", metadata(record));
-    attributes.put("recordedtime", clock.instant().toString());
+    String given = record.header(CE_ID);
+    headers.add(SPECVERSION);
+    headers.add(Header.of("ce_id", given == null ? record.id() : given));
+    headers.add(isRequest ? REQUEST : RESPONSE);
+    headers.add(source);
+    headers.add(Header.of("ce_time", times.of(record.time())));
+    headers.add(
+        Header.of(
+            "ce_inferenceservicename",
+            deployment.inferenceService().orElse(record.model().name())));
+    headers.add(namespace);
+    headers.add(COMPONENT);
+    headers.add(ENDPOINT);
+    headers.add(metadata(record));
+    headers.add(Header.of("ce_recordedtime", times.of(clock.instant())));
     if (!isRequest) {
-      attributes.put("statuscode", Integer.toString(record.statusCode()));
+      int code = record.statusCode();
+      headers.add(code == 200 ? OK : Header.of("ce_statuscode", Integer.toString(code)));
     }
-    for (String name : List.of("traceparent", "tracestate")) {
-      String value = record.header(name);
-      if (value != null) {
-        attributes.put(name, value);
-      }
-    }
-    return attributes;
+    MessageEncoder.addIfThere(headers, "ce_traceparent", record.header(CapturedRecord.TRACEPARENT));
+    MessageEncoder.addIfThere(headers, "ce_tracestate", record.header(CapturedRecord.TRACESTATE));
   }
 
   /** The headers of the request that are repeated, with names as Go writes them. */
-  private String metadata(CapturedRecord record) {
-    return new String(
-        TensorJson.bytes(json -> {
-          json.writeStartObject();
-          for (String name : deployment.metadataHeaders()) {
-            String value = record.header(name);
-            if (value != null) {
-              json.writeArrayPropertyStart(canonical(name));
-              json.writeString(value);
-              json.writeEndArray();
-            }
-          }
-          json.writeEndObject();
-        }),
-        UTF_8);
+  private Header metadata(CapturedRecord record) {
+    if (deployment.metadataHeaders().isEmpty()) {
+      return NO_METADATA;
+    }
+    JsonWriter json = new JsonWriter().beginObject();
+    for (String name : deployment.metadataHeaders()) {
+      String value = record.header(CapturedRecord.HEADER + name);
+      if (value != null) {
+        json.name(canonical(name)).beginArray().string(value).endArray();
+      }
+    }
+    return new Header("ce_metadata", json.endObject().toBytes());
   }
 
   private static String canonical(String name) {

@@ -65,8 +65,18 @@ record Deployment(
 
   /** The version as Hopsworks counts: a whole number, 0 for none. */
   int versionOf(CapturedRecord record) {
-    String version = record.model().version();
-    return registryVersion.orElseGet(
-        () -> version.matches("\\d{1,9}") ? Integer.parseInt(version) : 0);
+    return registryVersion.orElseGet(() -> number(record.model().version()));
+  }
+
+  private static int number(String version) {
+    int number = 0;
+    for (int i = 0; i < version.length(); i++) {
+      int digit = version.charAt(i) - '0';
+      if (digit < 0 || digit > 9 || i == 9) {
+        return 0;
+      }
+      number = 10 * number + digit;
+    }
+    return number;
   }
 }

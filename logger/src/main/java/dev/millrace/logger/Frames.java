@@ -1,5 +1,6 @@
 package dev.millrace.logger;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -45,15 +46,12 @@ final class Frames implements AutoCloseable {
     this.bufferStart = position;
   }
 
-  /** Writes a frame at {@code position}; a failure may leave a part of it, which the next hides. */
-  static void write(FileChannel file, long position, byte[] payload) throws IOException {
-    ByteBuffer bytes = ByteBuffer.allocate(HEADER + payload.length);
-    bytes.putInt(MARK).putInt(payload.length).putInt(checksum(payload.length, payload));
-    bytes.put(payload).flip();
-    long at = position;
-    while (bytes.hasRemaining()) {
-      at += file.write(bytes, at);
-    }
+  /** Writes a frame to the end of {@code out}. */
+  static void write(ByteArrayOutputStream out, byte[] payload) {
+    ByteBuffer header = ByteBuffer.allocate(HEADER);
+    header.putInt(MARK).putInt(payload.length).putInt(checksum(payload.length, payload));
+    out.writeBytes(header.array());
+    out.writeBytes(payload);
   }
 
   private static int checksum(int length, byte[] payload) {

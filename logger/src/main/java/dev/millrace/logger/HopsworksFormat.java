@@ -1,12 +1,9 @@
 package dev.millrace.logger;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import dev.millrace.api.spi.InferenceLogger.Side;
 import dev.millrace.api.spi.LogListener;
 import dev.millrace.api.spi.LogListener.DropReason;
 import dev.millrace.logger.LogMessage.Header;
-import dev.millrace.logger.MessageEncoder.Body;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -18,9 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.avro.Schema;
-import org.apache.avro.generic.GenericData;
-import org.apache.avro.generic.GenericDatumWriter;
-import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.io.BinaryEncoder;
 import org.apache.avro.io.EncoderFactory;
 import org.jspecify.annotations.Nullable;
@@ -40,15 +34,22 @@ final class HopsworksFormat {
   static final Schema V4 = schema("inferencelog-4.avsc");
   static final Schema V3 = schema("inferencelog-3.avsc");
 
+  private static final Header TYPE = Header.of("content-type", "avro/binary");
+
   /** A side that waits for the other. */
-  private record Waiting(String model, String payload, long size) {}
+  @SuppressWarnings("ArrayRecordComponent") // nobody writes to it
+  private record Waiting(String model, byte[] payload, long size) {}
+
+  /** Writes the fields of a record in the order of their schema. */
+  private interface Fields {
+    void write(BinaryEncoder encoder) throws IOException;
+  }
 
   private final Deployment deployment;
   private final byte[] prefix;
   private final long mostWaiting;
   private final LogListener listener;
-  private final GenericDatumWriter<GenericRecord> v4 = new GenericDatumWriter<>(V4);
-  private final GenericDatumWriter<GenericRecord> v3 = new GenericDatumWriter<>(V3);
+  private final ByteArrayOutputStream bytes = new ByteArrayOutputStream(1024);
   private final Map<String, Deque<Waiting>> waiting = new LinkedHashMap<>();
   private @Nullable BinaryEncoder reused;
   private long waitingBytes;
@@ -77,25 +78,27 @@ final class HopsworksFormat {
   }
 
   /** Version 4. */
-  Body side(CapturedRecord record) {
-    GenericRecord fields = new GenericData.Record(V4);
-    fields.put("servingId", deployment.servingId());
-    fields.put("modelName", deployment.registryName().orElse(record.model().name()));
-    fields.put("modelVersion", deployment.versionOf(record));
-    fields.put("requestTimestamp", record.time().toEpochMilli());
-    fields.put("responseHttpCode", record.statusCode());
-    fields.put("inferenceId", record.id());
-    fields.put("messageType", record.side() == Side.MODEL_INPUTS ? "request" : "response");
-    fields.put("payload", new String(Payloads.json(record), UTF_8));
-    return encode(v4, fields);
+  byte[] side(JsonWriter json, CapturedRecord record, List<Header> headers) {
+    Payloads.write(json.begin(), record);
+    headers.add(TYPE);
+    return encode(encoder -> {
+      encoder.writeInt(deployment.servingId());
+      encoder.writeString(deployment.registryName().orElse(record.model().name()));
+      encoder.writeInt(deployment.versionOf(record));
+      encoder.writeLong(record.time().toEpochMilli());
+      encoder.writeInt(record.statusCode());
+      encoder.writeString(record.id());
+      encoder.writeString(record.side() == Side.MODEL_INPUTS ? "request" : "response");
+      encoder.writeBytes(json.array(), 0, json.length()); // UTF-8: a string looks the same
+    });
   }
 
   /** Version 3; null for the side that comes first. */
-  @Nullable Body pair(CapturedRecord record) {
-    String payload = new String(Payloads.json(record), UTF_8);
+  byte @Nullable [] pair(JsonWriter json, CapturedRecord record, List<Header> headers) {
+    Payloads.write(json.begin(), record);
     String name = record.model() + "/" + record.id();
     if (record.side() == Side.MODEL_INPUTS) {
-      keep(record, name, payload);
+      keep(record, name, json.toBytes());
       return null;
     }
     Deque<Waiting> sides = waiting.get(name);
@@ -108,21 +111,22 @@ final class HopsworksFormat {
     if (sides != null && sides.isEmpty()) {
       waiting.remove(name);
     }
-    GenericRecord fields = new GenericData.Record(V3);
-    fields.put("modelId", deployment.servingId());
-    fields.put("modelName", deployment.inferenceService().orElse(record.model().name()));
-    fields.put("modelVersion", deployment.versionOf(record));
-    fields.put("requestTimestamp", record.time().toEpochMilli());
-    fields.put("responseHttpCode", record.statusCode());
-    fields.put("inferenceRequest", request.payload());
-    fields.put("inferenceResponse", payload);
-    fields.put("modelServer", deployment.modelServer());
-    fields.put("servingTool", "DEFAULT");
-    return encode(v3, fields);
+    headers.add(TYPE);
+    return encode(encoder -> {
+      encoder.writeInt(deployment.servingId());
+      encoder.writeString(deployment.inferenceService().orElse(record.model().name()));
+      encoder.writeInt(deployment.versionOf(record));
+      encoder.writeLong(record.time().toEpochMilli());
+      encoder.writeInt(record.statusCode());
+      encoder.writeBytes(request.payload());
+      encoder.writeBytes(json.array(), 0, json.length());
+      encoder.writeString(deployment.modelServer());
+      encoder.writeString("DEFAULT");
+    });
   }
 
-  private void keep(CapturedRecord record, String name, String payload) {
-    long size = 256 + 2L * payload.length();
+  private void keep(CapturedRecord record, String name, byte[] payload) {
+    long size = 256L + payload.length;
     waiting
         .computeIfAbsent(name, key -> new ArrayDeque<>(1))
         .addLast(new Waiting(record.model().name(), payload, size));
@@ -137,17 +141,17 @@ final class HopsworksFormat {
     }
   }
 
-  private Body encode(GenericDatumWriter<GenericRecord> writer, GenericRecord fields) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1024);
+  private byte[] encode(Fields fields) {
+    bytes.reset();
     bytes.writeBytes(prefix);
     try {
       BinaryEncoder encoder = EncoderFactory.get().binaryEncoder(bytes, reused);
       reused = encoder;
-      writer.write(fields, encoder);
+      fields.write(encoder);
       encoder.flush();
     } catch (IOException e) {
       throw new UncheckedIOException(e); // not to an array
     }
-    return new Body(bytes.toByteArray(), List.of(Header.of("content-type", "avro/binary")));
+    return bytes.toByteArray();
   }
 }

@@ -3,44 +3,44 @@ package dev.millrace.logger;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.InferenceLogger.Side;
 import dev.millrace.logger.LogMessage.Header;
-import dev.millrace.logger.MessageEncoder.Body;
 import java.util.List;
 
 /** The format of our own: one object on one line, as {@code docs/logging.md} has it. */
 final class JsonFormat {
+  private static final Header TYPE = Header.of("content-type", "application/json");
+
   private JsonFormat() {}
 
-  static Body encode(CapturedRecord record) {
-    byte[] value =
-        TensorJson.bytes(json -> {
-          boolean isRequest = record.side() == Side.MODEL_INPUTS;
-          json.writeStartObject();
-          json.writeStringProperty("time", record.time().toString());
-          json.writeStringProperty("id", record.id());
-          json.writeStringProperty("model", record.model().name());
-          json.writeStringProperty("version", record.model().version());
-          json.writeStringProperty("side", isRequest ? "request" : "response");
-          if (!isRequest) {
-            json.writeNumberProperty("code", record.statusCode());
-          }
-          InferenceException error = record.error();
-          if (error != null) {
-            json.writeStringProperty("error", error.getMessage());
-          }
-          String trace = record.header("traceparent");
-          if (trace != null) {
-            json.writeStringProperty("traceparent", trace);
-          }
-          if (record.cutBytes() > 0) {
-            json.writeNumberProperty("cut_bytes", record.cutBytes());
-          }
-          if (error == null) {
-            json.writeArrayPropertyStart(isRequest ? "inputs" : "outputs");
-            V2Payload.tensors(json, record, false);
-            json.writeEndArray();
-          }
-          json.writeEndObject();
-        });
-    return new Body(value, List.of(Header.of("content-type", "application/json")));
+  static byte[] encode(
+      JsonWriter json, InstantText times, CapturedRecord record, List<Header> headers) {
+    boolean isRequest = record.side() == Side.MODEL_INPUTS;
+    json.begin().beginObject();
+    json.name("time").string(times.of(record.time()));
+    json.name("id").string(record.id());
+    json.name("model").string(record.model().name());
+    json.name("version").string(record.model().version());
+    json.name("side").string(isRequest ? "request" : "response");
+    if (!isRequest) {
+      json.name("code").number((long) record.statusCode());
+    }
+    InferenceException error = record.error();
+    if (error != null) {
+      json.name("error").string(error.getMessage());
+    }
+    String trace = record.header(CapturedRecord.TRACEPARENT);
+    if (trace != null) {
+      json.name("traceparent").string(trace);
+    }
+    if (record.cutBytes() > 0) {
+      json.name("cut_bytes").number(record.cutBytes());
+    }
+    if (error == null) {
+      json.name(isRequest ? "inputs" : "outputs").beginArray();
+      V2Payload.tensors(json, record, false);
+      json.endArray();
+    }
+    json.endObject();
+    headers.add(TYPE);
+    return json.toBytes();
   }
 }

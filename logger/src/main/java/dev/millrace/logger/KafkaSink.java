@@ -4,7 +4,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.LogListener.DropReason;
 import dev.millrace.logger.LogMessage.Header;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -19,6 +18,7 @@ import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -94,10 +94,6 @@ final class KafkaSink implements Sink {
     if (sending == null) {
       throw SinkException.passing("the Kafka producer is closed", null);
     }
-    List<org.apache.kafka.common.header.Header> headers = new ArrayList<>();
-    for (Header header : message.headers()) {
-      headers.add(new RecordHeader(header.name(), header.value()));
-    }
     try {
       var _ =
           sending.send(
@@ -107,7 +103,7 @@ final class KafkaSink implements Sink {
                   message.timeMillis(),
                   message.key(),
                   message.value(),
-                  headers),
+                  headers(message)),
               (metadata, failure) ->
                   answer.settled(failure == null ? null : failure(message, failure)));
     } catch (InterruptException e) {
@@ -115,6 +111,16 @@ final class KafkaSink implements Sink {
     } catch (KafkaException | IllegalStateException e) {
       throw failure(message, e);
     }
+  }
+
+  private static RecordHeaders headers(LogMessage message) {
+    List<Header> headers = message.headers();
+    RecordHeader[] all = new RecordHeader[headers.size()];
+    for (int i = 0; i < all.length; i++) {
+      Header header = headers.get(i);
+      all[i] = new RecordHeader(header.name(), header.value());
+    }
+    return new RecordHeaders(all);
   }
 
   private SinkException failure(LogMessage message, Exception failure) {

@@ -6,17 +6,20 @@ import dev.millrace.api.spi.LogListener;
 import dev.millrace.api.spi.LogListener.DropReason;
 import java.time.Duration;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The way of records to a sink under one promise: a queue, the thread that encodes, an outbox, and
- * the thread that sends. Thread-safe.
+ * The way of records to a sink under one promise: a queue, an outbox, and the thread that sends.
+ * What is promised is encoded and written to the spool by a thread of its own; the rest as it is
+ * sent. Thread-safe.
  */
 final class LogChannel implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(LogChannel.class);
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
   private static final Duration LEAST_CLOSE = Duration.ofMillis(200);
+  private static final Duration IDLE = Duration.ofSeconds(1);
 
   /** What is on disk is safe, so an end is not held up for it for longer. */
   private static final Duration LONGEST_SPOOLED_CLOSE = Duration.ofSeconds(5);
@@ -28,33 +31,39 @@ final class LogChannel implements AutoCloseable {
   private final Sink sink;
   private final LogListener listener;
   private final Sender sender;
-  private final Thread encoding;
+  private final @Nullable Thread encoding;
   private final Thread sending;
 
   /**
    * Starts a channel.
    *
    * @param bufferBytes memory that records and messages may take
-   * @param outbox taken over
+   * @param spool for messages of which each is sent until it arrives, taken over; null for those of
+   *     which nothing is promised
    * @param sink taken over
-   * @param promised whether every message is sent until it arrives
    */
   LogChannel(
       String name,
       long bufferBytes,
       MessageEncoder encoder,
-      Outbox outbox,
+      @Nullable Spool spool,
       Sink sink,
-      boolean promised,
       LogListener listener) {
     this.name = name;
-    this.queue = new RecordQueue(Math.max(1, bufferBytes / 2));
+    long half = Math.max(1, bufferBytes / 2);
+    this.queue = new RecordQueue(half);
     this.encoder = encoder;
-    this.outbox = outbox;
+    this.outbox = spool == null ? new MemoryOutbox(queue, this::message, half) : spool;
     this.sink = sink;
     this.listener = listener;
-    this.sender = new Sender(outbox, sink, promised, Math.max(1, bufferBytes / 2), listener);
-    this.encoding = Thread.ofPlatform().name("logger-encoder-" + name).daemon().start(this::encode);
+    this.sender = new Sender(outbox, sink, spool != null, half, listener);
+    this.encoding =
+        spool == null
+            ? null
+            : Thread.ofPlatform()
+                .name("logger-encoder-" + name)
+                .daemon()
+                .start(() -> encode(spool));
     this.sending = Thread.ofPlatform().name("logger-sender-" + name).daemon().start(sender);
   }
 
@@ -102,19 +111,29 @@ final class LogChannel implements AutoCloseable {
     }
   }
 
-  private void encode() {
+  /** Moves records from the queue to the spool until the queue is closed. */
+  private void encode(Spool spool) {
     try {
       while (true) {
-        CapturedRecord record = queue.poll();
-        if (record != null) {
-          encode(record);
-          continue;
+        long encoded = 0;
+        for (CapturedRecord record = queue.poll();
+            record != null;
+            record = encoded < RecordQueue.AT_ONCE ? queue.poll() : null) {
+          encoded += record.cost();
+          LogMessage message = message(record);
+          boolean force = record.settings().whenFull() == WhenFull.REFUSE;
+          if (message != null && !spool.put(message, force)) {
+            listener.dropped(message.model(), DropReason.SPOOL_FULL);
+          }
         }
-        outbox.flush();
-        if (queue.isClosed()) {
+        spool.flush();
+        if (encoded > 0) {
+          queue.release(encoded); // only now: what is out of the queue is in the file
+        } else if (queue.isClosed()) {
           return;
+        } else {
+          queue.await(IDLE);
         }
-        queue.await();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -124,19 +143,14 @@ final class LogChannel implements AutoCloseable {
     }
   }
 
-  private void encode(CapturedRecord record) throws InterruptedException {
-    boolean force = record.settings().whenFull() == WhenFull.REFUSE;
-    try {
-      LogMessage message = encoder.encode(record);
-      if (message != null && !outbox.put(message, force)) {
-        listener.dropped(message.model(), DropReason.SPOOL_FULL);
-      }
+  /** The message of a record, which is closed; null if there is none, or none now. */
+  private @Nullable LogMessage message(CapturedRecord record) {
+    try (record) {
+      return encoder.encode(record);
     } catch (RuntimeException e) {
       LOG.warn("a record of {} cannot be encoded: {}", record.model(), e.toString());
       listener.dropped(record.model().name(), DropReason.UNENCODABLE);
-    } finally {
-      queue.release(record.cost());
-      record.close();
+      return null;
     }
   }
 
@@ -164,16 +178,23 @@ final class LogChannel implements AutoCloseable {
     long most = outbox.isOnDisk() ? LONGEST_SPOOLED_CLOSE.toNanos() : Long.MAX_VALUE;
     long end = System.nanoTime() + Math.max(Math.min(grace.toNanos(), most), LEAST_CLOSE.toNanos());
     queue.close();
-    outbox.stopWaiting();
-    join(encoding, end);
+    Thread encoder = encoding;
+    if (encoder != null) {
+      join(encoder, end);
+    }
     sender.finish();
     join(sending, end);
     sender.stop();
     sending.interrupt();
-    encoding.interrupt();
+    if (encoder != null) {
+      encoder.interrupt();
+    }
     sink.close(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
     join(sending, System.nanoTime() + LEAST_CLOSE.toNanos());
-    join(encoding, System.nanoTime() + LEAST_CLOSE.toNanos());
+    if (encoder != null) {
+      join(encoder, System.nanoTime() + LEAST_CLOSE.toNanos());
+    }
+    sender.removeDone();
     report();
     outbox.close();
   }
@@ -192,17 +213,17 @@ final class LogChannel implements AutoCloseable {
       left.close();
     }
     long bytes = outbox.byteSize();
-    if (bytes == 0) {
-      LOG.debug("the inference log {} is sent", name);
-    } else if (outbox.isOnDisk()) {
+    int messages = 0;
+    for (LogMessage message : unsent()) {
+      listener.dropped(message.model(), DropReason.CLOSED);
+      messages++;
+    }
+    if (messages > 0) {
+      LOG.warn("{} messages of the inference log could not be sent", messages);
+    } else if (bytes > 0) {
       LOG.info("{} bytes of the inference log are in the spool, for the next start to send", bytes);
     } else {
-      int messages = 0;
-      for (LogMessage message : unsent()) {
-        listener.dropped(message.model(), DropReason.CLOSED);
-        messages++;
-      }
-      LOG.warn("{} messages ({} bytes) of the inference log could not be sent", messages, bytes);
+      LOG.debug("the inference log {} is sent", name);
     }
   }
 

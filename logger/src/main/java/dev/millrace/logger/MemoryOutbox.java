@@ -2,108 +2,97 @@ package dev.millrace.logger;
 
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** An outbox in memory, bounded in bytes: a put waits for room. Thread-safe. */
+/**
+ * An outbox in memory, bounded in bytes: records are encoded as they are taken, by the thread that
+ * sends, which has them at hand then. While there is no room, they stay in their queue.
+ */
 final class MemoryOutbox implements Outbox {
-  private final long capacity;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
+  private static final Duration GLANCE = Duration.ofMillis(2);
 
-  /** Put and not removed; those that are taken stand first. */
+  private final RecordQueue queue;
+  private final Function<CapturedRecord, @Nullable LogMessage> encoder;
+  private final long capacity;
+  private final AtomicLong bytes = new AtomicLong();
+
+  /** Taken and not removed; under this object's monitor. */
   private final Deque<Entry> entries = new ArrayDeque<>();
 
-  private final Deque<Entry> untaken = new ArrayDeque<>();
-  private long bytes;
   private long nextPosition;
-  private boolean waits = true;
 
-  MemoryOutbox(long capacity) {
+  /**
+   * @param queue where records come from
+   * @param encoder makes messages of records, which it closes; for the thread that takes
+   */
+  MemoryOutbox(
+      RecordQueue queue, Function<CapturedRecord, @Nullable LogMessage> encoder, long capacity) {
+    this.queue = queue;
+    this.encoder = encoder;
     this.capacity = capacity;
   }
 
   @Override
-  public boolean put(LogMessage message, boolean force) throws InterruptedException {
-    long size = message.byteSize();
-    lock.lockInterruptibly();
-    try {
-      // A message that is larger than all the room may come when it is alone.
-      while (waits && bytes > 0 && bytes + size > capacity) {
-        changed.await();
-      }
-      Entry entry = new Entry(message, nextPosition++, size);
-      entries.addLast(entry);
-      untaken.addLast(entry);
-      bytes += size;
-      changed.signalAll();
-      return true;
-    } finally {
-      lock.unlock();
+  public List<Entry> take(Duration patience) throws InterruptedException {
+    if (!hasRoom() || (queue.isClosed() && queue.isEmpty())) {
+      TimeUnit.NANOSECONDS.sleep(Math.min(patience.toNanos(), GLANCE.toNanos()));
+      return List.of();
     }
+    queue.await(patience);
+    List<Entry> taken = new ArrayList<>();
+    long left = capacity - bytes.get();
+    long size = 0;
+    long cost = 0;
+    while (size < left && cost < RecordQueue.AT_ONCE) {
+      CapturedRecord record = queue.poll();
+      if (record == null) {
+        break;
+      }
+      cost += record.cost();
+      LogMessage message = encoder.apply(record);
+      if (message != null) {
+        Entry entry = new Entry(message, nextPosition++, message.byteSize());
+        taken.add(entry);
+        size += entry.byteSize();
+      }
+    }
+    synchronized (this) {
+      entries.addAll(taken);
+    }
+    bytes.addAndGet(size);
+    queue.release(cost); // only now, so that nothing is out of sight in between
+    return taken;
   }
 
   @Override
-  public @Nullable Entry take(Duration patience) throws InterruptedException {
-    long left = patience.toNanos();
-    lock.lockInterruptibly();
-    try {
-      while (untaken.isEmpty() && left > 0) {
-        left = changed.awaitNanos(left);
-      }
-      return untaken.pollFirst();
-    } finally {
-      lock.unlock();
+  public synchronized void removeThrough(Entry last) {
+    for (Entry first = entries.peekFirst();
+        first != null && first.position() <= last.position();
+        first = entries.peekFirst()) {
+      bytes.addAndGet(-first.byteSize());
+      entries.pollFirst();
     }
   }
 
-  @Override
-  public void removeThrough(Entry last) {
-    lock.lock();
-    try {
-      for (Entry first = entries.peekFirst();
-          first != null && first.position() <= last.position();
-          first = entries.peekFirst()) {
-        bytes -= first.byteSize();
-        entries.pollFirst();
-      }
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** What is put and not removed. */
-  List<LogMessage> messages() {
-    lock.lock();
-    try {
-      return entries.stream().map(Entry::message).toList();
-    } finally {
-      lock.unlock();
-    }
+  /** What is not removed. */
+  synchronized List<LogMessage> messages() {
+    return entries.stream().map(Entry::message).toList();
   }
 
   @Override
   public boolean hasRoom() {
-    lock.lock();
-    try {
-      return bytes < capacity;
-    } finally {
-      lock.unlock();
-    }
+    return bytes.get() < capacity;
   }
 
   @Override
   public long byteSize() {
-    lock.lock();
-    try {
-      return bytes;
-    } finally {
-      lock.unlock();
-    }
+    return bytes.get();
   }
 
   @Override
@@ -112,29 +101,11 @@ final class MemoryOutbox implements Outbox {
   }
 
   @Override
-  public long oldestMillis() {
-    lock.lock();
-    try {
-      Entry first = entries.peekFirst();
-      return first == null ? 0 : first.message().timeMillis();
-    } finally {
-      lock.unlock();
-    }
+  public synchronized long oldestMillis() {
+    Entry first = entries.peekFirst();
+    return first == null ? 0 : first.message().timeMillis();
   }
 
   @Override
-  public void stopWaiting() {
-    lock.lock();
-    try {
-      waits = false;
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  @Override
-  public void close() {
-    stopWaiting();
-  }
+  public void close() {}
 }

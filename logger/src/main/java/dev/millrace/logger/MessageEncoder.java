@@ -8,57 +8,52 @@ import org.jspecify.annotations.Nullable;
 
 /** Makes messages of records, in the format of each one's settings. For one thread. */
 final class MessageEncoder {
+  /** That any message has. */
+  private static final int MOST_HEADERS = 20;
+
   private final CloudEventsFormat cloudEvents;
   private final HopsworksFormat hopsworks;
+  private final JsonWriter json = new JsonWriter();
+  private final InstantText times = new InstantText();
 
   MessageEncoder(CloudEventsFormat cloudEvents, HopsworksFormat hopsworks) {
     this.cloudEvents = cloudEvents;
     this.hopsworks = hopsworks;
   }
 
-  /** What a format makes of a record: the value, and the headers that belong to it. */
-  @SuppressWarnings("ArrayRecordComponent") // handed on at once
-  record Body(byte[] value, List<Header> headers) {
-    Body {
-      headers = List.copyOf(headers);
-    }
-  }
-
   /** The message; null if there will be one for both sides when the other one comes. */
   @Nullable LogMessage encode(CapturedRecord record) {
     ModelSettings settings = record.settings();
-    Body body =
+    List<Header> headers = new ArrayList<>(MOST_HEADERS);
+    byte[] value =
         switch (settings.format()) {
-          case HOPSWORKS_V4 -> hopsworks.side(record);
-          case HOPSWORKS_V3 -> hopsworks.pair(record);
-          case CLOUDEVENTS -> cloudEvents.binary(record);
-          case CLOUDEVENTS_STRUCTURED -> cloudEvents.structured(record);
-          case JSON -> JsonFormat.encode(record);
-          case PROTOBUF -> ProtobufFormat.encode(record);
+          case HOPSWORKS_V4 -> hopsworks.side(json, record, headers);
+          case HOPSWORKS_V3 -> hopsworks.pair(json, record, headers);
+          case CLOUDEVENTS -> cloudEvents.binary(json, times, record, headers);
+          case CLOUDEVENTS_STRUCTURED -> cloudEvents.structured(json, times, record, headers);
+          case JSON -> JsonFormat.encode(json, times, record, headers);
+          case PROTOBUF -> ProtobufFormat.encode(record, headers);
         };
-    if (body == null) {
+    if (value == null) {
       return null;
     }
     String model = record.model().name();
-    List<Header> headers = new ArrayList<>(body.headers());
     headers.add(Header.of("millrace-model", model));
     headers.add(Header.of("millrace-version", record.model().version()));
     if (record.cutBytes() > 0) {
       headers.add(Header.of("millrace-cut-bytes", Long.toString(record.cutBytes())));
     }
-    for (String name : List.of("traceparent", "tracestate")) {
-      String value = record.header(name);
-      if (value != null) {
-        headers.add(Header.of(name, value));
-      }
-    }
+    addIfThere(headers, "traceparent", record.header(CapturedRecord.TRACEPARENT));
+    addIfThere(headers, "tracestate", record.header(CapturedRecord.TRACESTATE));
     return new LogMessage(
-        model,
-        settings.topicOf(model),
-        record.time().toEpochMilli(),
-        key(record),
-        headers,
-        body.value());
+        model, settings.topicOf(model), record.time().toEpochMilli(), key(record), headers, value);
+  }
+
+  /** Adds a header that a request may have had. */
+  static void addIfThere(List<Header> headers, String name, @Nullable String value) {
+    if (value != null) {
+      headers.add(Header.of(name, value));
+    }
   }
 
   private static byte @Nullable [] key(CapturedRecord record) {

@@ -2,15 +2,23 @@ package dev.millrace.logger;
 
 /** Decides between the forms of a payload. */
 final class Payloads {
+  private static final String PROTOCOL = CapturedRecord.HEADER + ":protocol";
+
   private Payloads() {}
 
   /** The body of a request or response as JSON, in the form of the record's settings. */
-  static byte[] json(CapturedRecord record) {
-    return switch (record.settings().payload()) {
-      case AUTO -> cameByV1(record) ? V1Payload.json(record) : V2Payload.json(record);
-      case V1 -> V1Payload.json(record);
-      case V2, RAW -> V2Payload.json(record);
-    };
+  static void write(JsonWriter json, CapturedRecord record) {
+    boolean v1 =
+        switch (record.settings().payload()) {
+          case AUTO -> cameByV1(record);
+          case V1 -> true;
+          case V2, RAW -> false;
+        };
+    if (v1) {
+      V1Payload.write(json, record);
+    } else {
+      V2Payload.write(json, record);
+    }
   }
 
   static boolean isRaw(CapturedRecord record) {
@@ -18,6 +26,6 @@ final class Payloads {
   }
 
   private static boolean cameByV1(CapturedRecord record) {
-    return "v1".equals(record.header(":protocol"));
+    return "v1".equals(record.header(PROTOCOL));
   }
 }

@@ -6,10 +6,8 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
 import dev.millrace.api.spi.InferenceLogger.Side;
 import dev.millrace.logger.LogMessage.Header;
-import dev.millrace.logger.MessageEncoder.Body;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -34,7 +32,7 @@ final class ProtobufFormat {
 
   private ProtobufFormat() {}
 
-  static Body encode(CapturedRecord record) {
+  static byte[] encode(CapturedRecord record, List<Header> headers) {
     boolean isRequest = record.side() == Side.MODEL_INPUTS;
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     text(out, MODEL_NAME, record.model().name());
@@ -50,7 +48,6 @@ final class ProtobufFormat {
       block(out, isRequest ? REQUEST_RAW : RESPONSE_RAW, bytes);
     }
     String message = isRequest ? "inference.ModelInferRequest" : "inference.ModelInferResponse";
-    List<Header> headers = new ArrayList<>();
     headers.add(Header.of("content-type", "application/x-protobuf; messageType=" + message));
     if (!isRequest) {
       headers.add(Header.of("millrace-code", Integer.toString(record.statusCode())));
@@ -59,7 +56,7 @@ final class ProtobufFormat {
     if (error != null) {
       headers.add(Header.of("millrace-error", error.getMessage()));
     }
-    return new Body(out.toByteArray(), headers);
+    return out.toByteArray();
   }
 
   private static byte[] tensor(CapturedRecord record, int index) {

@@ -93,16 +93,16 @@ final class QueuedLogger implements InferenceLogger {
     }
     boolean promised = delivery == Delivery.AT_LEAST_ONCE;
     Sink sink = sinks.open(promised);
-    Outbox outbox;
+    Spool spool;
     try {
-      outbox =
+      spool =
           promised
               ? new Spool(
                   settings.spool().orElseThrow(),
                   settings.spoolBytes(),
                   settings.spoolSync(),
                   listener)
-              : new MemoryOutbox(settings.bufferBytes() / 2);
+              : null;
     } catch (RuntimeException e) {
       sink.close();
       throw e;
@@ -117,9 +117,8 @@ final class QueuedLogger implements InferenceLogger {
             delivery.name().toLowerCase(Locale.ROOT).replace('_', '-'),
             settings.bufferBytes(),
             encoder,
-            outbox,
+            spool,
             sink,
-            promised,
             listener);
     channels.put(delivery, channel);
     open = List.copyOf(channels.values());

@@ -1,5 +1,6 @@
 package dev.millrace.logger;
 
+import java.time.Duration;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
@@ -12,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * itself every few milliseconds.
  */
 final class RecordQueue {
+  /** Bytes of records that are encoded before their messages are handed over. */
+  static final long AT_ONCE = 64L << 10;
+
   private static final long GLANCE = 2_000_000;
   private static final int GLANCES = 500;
 
@@ -20,6 +24,9 @@ final class RecordQueue {
   private final AtomicLong bytes = new AtomicLong();
   private volatile @Nullable Thread sleeper;
   private volatile boolean closed;
+
+  /** In vain, since there was a record; for the thread that encodes. */
+  private int glances;
 
   RecordQueue(long capacity) {
     this.capacity = capacity;
@@ -78,25 +85,36 @@ final class RecordQueue {
     return first == null ? 0 : first.time().toEpochMilli();
   }
 
+  boolean isEmpty() {
+    return records.isEmpty();
+  }
+
   /**
-   * Waits until there may be a record or the queue is closed.
+   * Waits until there may be a record, the queue is closed, or that time is over.
    *
    * @throws InterruptedException if the thread is interrupted
    */
-  void await() throws InterruptedException {
-    for (int i = 0; records.isEmpty() && !closed; i++) {
+  void await(Duration most) throws InterruptedException {
+    long end = System.nanoTime() + most.toNanos();
+    for (long left = most.toNanos();
+        records.isEmpty() && !closed && left > 0;
+        left = end - System.nanoTime()) {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
-      if (i < GLANCES) {
-        LockSupport.parkNanos(this, GLANCE);
+      if (glances < GLANCES) {
+        glances++;
+        LockSupport.parkNanos(this, Math.min(left, GLANCE));
         continue;
       }
       sleeper = Thread.currentThread();
       if (records.isEmpty() && !closed) {
-        LockSupport.park(this);
+        LockSupport.parkNanos(this, left);
       }
       sleeper = null;
+    }
+    if (!records.isEmpty()) {
+      glances = 0;
     }
   }
 

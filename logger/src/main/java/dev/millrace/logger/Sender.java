@@ -7,8 +7,11 @@ import dev.millrace.logger.Sink.SinkException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,10 +24,14 @@ import org.slf4j.LoggerFactory;
  * removed from the outbox. When one fails that may succeed later, nothing more is sent until all
  * that is under way has an answer; after a pause, those that failed are sent again, in order. So a
  * message is overtaken only if the sink itself lets one overtake another.
+ *
+ * <p>An answer only leaves its mark on the message: this thread looks at what is marked, as often
+ * as it takes messages and every few milliseconds.
  */
 final class Sender implements Runnable {
   private static final Logger LOG = LoggerFactory.getLogger(Sender.class);
   private static final Duration IDLE = Duration.ofMillis(100);
+  private static final Duration GLANCE = Duration.ofMillis(2);
   private static final long SHORTEST_PAUSE = Duration.ofMillis(100).toNanos();
   private static final long LONGEST_PAUSE = Duration.ofSeconds(5).toNanos();
   private static final long COMPLAINT_NANOS = Duration.ofSeconds(10).toNanos();
@@ -32,7 +39,8 @@ final class Sender implements Runnable {
   private enum State {
     UNDER_WAY,
     FAILED,
-    DONE
+    DROPPED,
+    ACKNOWLEDGED
   }
 
   private final Outbox outbox;
@@ -41,13 +49,19 @@ final class Sender implements Runnable {
   private final long windowBytes;
   private final LogListener listener;
 
-  // Under this object's monitor.
+  /** Under this object's monitor, which is free but at the end. */
   private final Deque<Parcel> window = new ArrayDeque<>();
-  private int underWay;
+
   private long heldBytes;
-  private boolean hasFailed;
+  private final AtomicInteger underWay = new AtomicInteger();
+  private volatile boolean hasFailed;
+
+  /** The sending thread, while it waits for an answer. */
+  private volatile @Nullable Thread waiting;
 
   private long pause = SHORTEST_PAUSE;
+
+  // Under this object's monitor.
   private long complainedNanos = System.nanoTime() - COMPLAINT_NANOS;
   private long complaints;
 
@@ -71,17 +85,21 @@ final class Sender implements Runnable {
   public void run() {
     try {
       while (!stopped) {
-        if (hasFailed()) {
+        if (hasFailed) {
           sendAgain();
         }
-        Entry entry = outbox.take(finishing ? Duration.ZERO : IDLE);
-        if (entry != null) {
-          send(enter(entry));
-        } else {
+        boolean wasSettled = !hasWindow();
+        boolean mayEnd = wasSettled && finishing;
+        List<Entry> entries = outbox.take(mayEnd ? Duration.ZERO : wasSettled ? IDLE : GLANCE);
+        send(entries);
+        if (entries.isEmpty()) {
           flush();
-          if (finishing && isSettled()) {
+          removeDone();
+          if (mayEnd) {
             break;
           }
+        } else {
+          removeDone();
         }
         outbox.tidy();
       }
@@ -100,41 +118,82 @@ final class Sender implements Runnable {
   /** Ends soon, whatever is left. */
   void stop() {
     stopped = true;
-    synchronized (this) {
-      notifyAll();
+    wake();
+  }
+
+  private void wake() {
+    Thread thread = waiting;
+    if (thread != null) {
+      LockSupport.unpark(thread);
     }
   }
 
-  private synchronized boolean hasFailed() {
-    return hasFailed;
+  /** Whether anything is under way, has to be sent again, or waits for one before it. */
+  private synchronized boolean hasWindow() {
+    return !window.isEmpty();
   }
 
-  /** Whether nothing is under way or has to be sent again; waits a little for it. */
-  private synchronized boolean isSettled() throws InterruptedException {
-    if (!window.isEmpty() && !hasFailed) {
-      TimeUnit.MILLISECONDS.timedWait(this, 10);
+  private void send(List<Entry> entries) throws InterruptedException {
+    String model = "";
+    int sent = 0;
+    for (Entry entry : entries) {
+      while (hasFailed && !stopped) { // what is before this one has to go first
+        sendAgain();
+      }
+      if (mustWait(entry.byteSize())) {
+        flush(); // answers may need a push
+        while (mustWait(entry.byteSize())) {
+          awaitAnswer();
+        }
+      }
+      if (stopped) {
+        break; // it stays in the outbox
+      }
+      if (!entry.message().model().equals(model)) {
+        tell(model, sent);
+        model = entry.message().model();
+        sent = 0;
+      }
+      sent++;
+      send(enter(entry));
     }
-    return window.isEmpty();
+    tell(model, sent);
   }
 
-  /** Puts a message into the window when there is room. */
-  private Parcel enter(Entry entry) throws InterruptedException {
-    if (mustWait(entry)) { // for answers, which may need a push
-      flush();
+  private void tell(String model, int sent) {
+    if (sent > 0) {
+      listener.sent(model, sent);
     }
-    return enterWhenThereIsRoom(entry);
   }
 
-  private synchronized boolean mustWait(Entry entry) {
-    return !stopped
-        && underWay > 0
-        && (heldBytes + entry.byteSize() > windowBytes || underWay >= sink.maxInFlight());
-  }
-
-  private synchronized Parcel enterWhenThereIsRoom(Entry entry) throws InterruptedException {
-    while (mustWait(entry)) {
-      wait();
+  /** Whether the window has no room; looks at the answers if it seems so. */
+  private boolean mustWait(long size) {
+    if (isOpen(size)) {
+      return false;
     }
+    removeDone();
+    return !isOpen(size);
+  }
+
+  private boolean isOpen(long size) {
+    int count = underWay.get();
+    return stopped || count == 0 || (heldBytes + size <= windowBytes && count < sink.maxInFlight());
+  }
+
+  /** Waits a little, and not if answers come. */
+  private void awaitAnswer() throws InterruptedException {
+    int before = underWay.get();
+    waiting = Thread.currentThread();
+    if (before > 0 && underWay.get() == before && !stopped) {
+      LockSupport.parkNanos(this, GLANCE.toNanos());
+    }
+    waiting = null;
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+  }
+
+  private synchronized Parcel enter(Entry entry) {
     Parcel parcel = new Parcel(entry);
     window.addLast(parcel);
     heldBytes += entry.byteSize();
@@ -142,27 +201,19 @@ final class Sender implements Runnable {
   }
 
   private void send(Parcel parcel) throws InterruptedException {
-    synchronized (this) {
-      if (hasFailed) { // what is before this one has to go first
-        parcel.state = State.FAILED;
-        return;
-      }
-      parcel.state = State.UNDER_WAY;
-      underWay++;
-    }
+    parcel.state.set(State.UNDER_WAY);
+    underWay.incrementAndGet();
     parcel.attempts++;
     parcel.sentNanos = System.nanoTime();
-    LogMessage message = parcel.entry.message();
-    listener.sent(message.model());
     try {
-      sink.send(message, parcel);
+      sink.send(parcel.entry.message(), parcel);
     } catch (SinkException e) {
-      settle(parcel, e);
+      parcel.settled(e);
     } catch (RuntimeException e) {
       if (Thread.interrupted()) {
         throw new InterruptedException();
       }
-      settle(parcel, SinkException.passing(e.toString(), e));
+      parcel.settled(SinkException.passing(e.toString(), e));
     }
   }
 
@@ -176,92 +227,81 @@ final class Sender implements Runnable {
 
   /** Waits until nothing is under way, then sends what failed again. */
   private void sendAgain() throws InterruptedException {
-    synchronized (this) {
-      while (underWay > 0 && !stopped) {
-        wait();
-      }
-      long end = System.nanoTime() + pause;
-      for (long left = pause; left > 0 && !stopped; left = end - System.nanoTime()) {
-        TimeUnit.NANOSECONDS.timedWait(this, left);
-      }
-      if (stopped) {
-        return;
-      }
-      pause = Math.min(LONGEST_PAUSE, 2 * pause);
-      hasFailed = false;
+    flush();
+    while (underWay.get() > 0 && !stopped) {
+      awaitAnswer();
     }
+    long end = System.nanoTime() + pause;
+    for (long left = pause; left > 0 && !stopped; left = end - System.nanoTime()) {
+      TimeUnit.NANOSECONDS.sleep(Math.min(left, IDLE.toNanos()));
+    }
+    if (stopped) {
+      return;
+    }
+    pause = Math.min(LONGEST_PAUSE, 2 * pause);
+    hasFailed = false;
+    removeDone();
     outbox.tidy();
     sink.recover();
     for (Parcel parcel : failed()) {
-      synchronized (this) {
-        while (!stopped && underWay > 0 && underWay >= sink.maxInFlight()) {
-          wait();
-        }
+      while (!stopped && underWay.get() > 0 && underWay.get() >= sink.maxInFlight()) {
+        flush();
+        awaitAnswer();
       }
       if (stopped) {
         return;
       }
+      if (hasFailed) { // again, and what is before this one has to go first
+        continue;
+      }
+      listener.sent(parcel.entry.message().model(), 1);
       send(parcel);
     }
   }
 
-  private synchronized Iterable<Parcel> failed() {
-    Deque<Parcel> failed = new ArrayDeque<>();
-    for (Parcel parcel : window) {
-      if (parcel.state == State.FAILED) {
-        failed.addLast(parcel);
-      }
-    }
-    return failed;
+  private synchronized List<Parcel> failed() {
+    return window.stream().filter(parcel -> parcel.state.get() == State.FAILED).toList();
   }
 
-  /** Takes note of how a message went; any thread. */
-  private void settle(Parcel parcel, @Nullable SinkException failure) {
-    String model = parcel.entry.message().model();
-    DropReason dropped = null;
-    if (failure == null) {
-      listener.acknowledged(model, System.nanoTime() - parcel.sentNanos);
-    } else {
-      complain(failure);
-      dropped = failure.hopeless();
-      if (dropped == null && !promised && parcel.attempts >= sink.attempts()) {
-        dropped = DropReason.NOT_SENT;
-      }
-      if (dropped != null) {
-        listener.dropped(model, dropped);
-      }
-    }
-    synchronized (this) {
-      if (parcel.state != State.UNDER_WAY) {
-        return; // a second answer
-      }
-      underWay--;
-      if (failure != null && dropped == null) {
-        parcel.state = State.FAILED;
-        hasFailed = true;
-      } else {
-        parcel.state = State.DONE;
-        pause = failure == null ? SHORTEST_PAUSE : pause;
-        removeDone();
-      }
-      notifyAll();
-    }
-  }
-
-  private void removeDone() {
+  /**
+   * Removes what has its answer from the window, as far as everything before it has one too, and
+   * from the outbox. Called by the sending thread, and by who closes when that one has ended.
+   */
+  synchronized void removeDone() {
     Entry last = null;
-    Iterator<Parcel> parcels = window.iterator();
-    while (parcels.hasNext()) {
-      Parcel parcel = parcels.next();
-      if (parcel.state != State.DONE) {
+    int done = 0;
+    for (Parcel parcel : window) {
+      if (!parcel.isDone()) {
         break;
       }
       last = parcel.entry;
-      heldBytes -= last.byteSize();
-      parcels.remove();
+      done++;
     }
-    if (last != null) {
-      outbox.removeThrough(last);
+    if (last == null) {
+      return;
+    }
+    outbox.removeThrough(last);
+    Parcel first = null;
+    int alike = 0;
+    for (; done > 0; done--) {
+      Parcel parcel = window.removeFirst();
+      heldBytes -= parcel.entry.byteSize();
+      if (parcel.state.get() != State.ACKNOWLEDGED) {
+        continue;
+      }
+      if (first != null && !first.model().equals(parcel.model())) {
+        listener.acknowledged(first.model(), alike, first.nanos());
+        first = null;
+      }
+      if (first == null) {
+        first = parcel;
+        alike = 0;
+      }
+      alike++;
+    }
+    if (first != null) {
+      pause = SHORTEST_PAUSE;
+      listener.acknowledged(first.model(), alike, first.nanos());
     }
   }
 
@@ -280,31 +320,54 @@ final class Sender implements Runnable {
     }
   }
 
-  /** Messages that were taken from the outbox and are not done. */
-  synchronized int unfinished() {
-    int count = 0;
-    for (Parcel parcel : window) {
-      count += parcel.state == State.DONE ? 0 : 1;
-    }
-    return count;
-  }
-
   /** A message in the window. */
   private final class Parcel implements Sink.Answer {
     private final Entry entry;
+    private final AtomicReference<State> state = new AtomicReference<>(State.UNDER_WAY);
     private int attempts;
     private volatile long sentNanos;
-
-    // Under the sender's monitor.
-    private State state = State.UNDER_WAY;
+    private volatile long answeredNanos;
 
     Parcel(Entry entry) {
       this.entry = entry;
     }
 
+    String model() {
+      return entry.message().model();
+    }
+
+    boolean isDone() {
+      State now = state.get();
+      return now == State.ACKNOWLEDGED || now == State.DROPPED;
+    }
+
+    long nanos() {
+      return answeredNanos - sentNanos;
+    }
+
     @Override
     public void settled(@Nullable SinkException failure) {
-      settle(this, failure);
+      answeredNanos = System.nanoTime();
+      DropReason reason = failure == null ? null : failure.hopeless();
+      if (failure != null && reason == null && !promised && attempts >= sink.attempts()) {
+        reason = DropReason.NOT_SENT;
+      }
+      State answer =
+          failure == null ? State.ACKNOWLEDGED : reason == null ? State.FAILED : State.DROPPED;
+      if (!state.compareAndSet(State.UNDER_WAY, answer)) {
+        return; // a second answer
+      }
+      if (answer == State.FAILED) {
+        hasFailed = true;
+      }
+      if (failure != null) {
+        complain(failure);
+      }
+      if (reason != null) {
+        listener.dropped(model(), reason);
+      }
+      underWay.decrementAndGet();
+      wake();
     }
   }
 }

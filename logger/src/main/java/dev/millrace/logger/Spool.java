@@ -6,8 +6,10 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.LogListener;
 import dev.millrace.api.spi.LogListener.DropReason;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
@@ -15,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -45,8 +49,11 @@ final class Spool implements Outbox {
   private static final String SUFFIX = ".spool";
   private static final long LARGEST_SEGMENT = 16L << 20;
 
-  /** So much is not kept from the reader longer, however much more comes. */
-  private static final long FLUSH_BYTES = 64L << 10;
+  /** So much is not kept in memory longer, however much more comes. */
+  private static final int LARGEST_CHUNK = 64 << 10;
+
+  /** So much is taken at once, about. */
+  private static final long TAKEN_BYTES = 256L << 10;
 
   private static final long CURSOR_NANOS = Duration.ofMillis(200).toNanos();
   private static final long FAILED_NANOS = Duration.ofSeconds(1).toNanos();
@@ -64,6 +71,7 @@ final class Spool implements Outbox {
   private final Path directory;
   private final long capacity;
   private final long segmentSize;
+  private final long chunkSize;
   private final Sync sync;
   private final LogListener listener;
   private final FileChannel lockFile;
@@ -82,7 +90,10 @@ final class Spool implements Outbox {
   private final Condition hasMore = lock.newCondition();
 
   // For the thread that puts.
-  private @Nullable FileChannel tail;
+  private final ByteArrayOutputStream chunk = new ByteArrayOutputStream(LARGEST_CHUNK);
+  private final List<LogMessage> inChunk = new ArrayList<>();
+  private final List<Integer> endsInChunk = new ArrayList<>();
+  private volatile @Nullable FileChannel tail;
   private long tailStart;
   private long written;
   private long syncedNanos = System.nanoTime();
@@ -107,6 +118,7 @@ final class Spool implements Outbox {
     this.directory = directory;
     this.capacity = capacity;
     this.segmentSize = Math.max(4096, Math.min(LARGEST_SEGMENT, capacity / 8));
+    this.chunkSize = Math.min(LARGEST_CHUNK, segmentSize / 4);
     this.sync = sync;
     this.listener = listener;
     FileChannel locked = null;
@@ -141,7 +153,12 @@ final class Spool implements Outbox {
     try (Stream<Path> files = Files.list(directory)) {
       for (Path file : files.toList()) {
         String name = String.valueOf(file.getFileName());
-        if (name.matches("\\d{19}\\" + SUFFIX)) {
+        if (!name.matches("\\d{19}\\" + SUFFIX)) {
+          continue;
+        }
+        if (Files.size(file) == 0) { // its name is the next one's
+          Files.delete(file);
+        } else {
           segments.put(Long.parseLong(name.substring(0, 19)), file);
           onDisk.addAndGet(Files.size(file));
         }
@@ -168,39 +185,83 @@ final class Spool implements Outbox {
 
   // ---- putting
 
-  @Override
-  public boolean put(LogMessage message, boolean force) {
+  /**
+   * Puts a message at the end, where it may be taken after the next {@link #flush} at the latest.
+   *
+   * @param force whether it is kept even if there is no room, because nothing else may become of it
+   * @return whether there was room
+   */
+  boolean put(LogMessage message, boolean force) {
     byte[] payload = message.toBytes();
     long size = (long) payload.length + Frames.HEADER;
-    if (!force && onDisk.get() + size > capacity) {
+    if (!force && onDisk.get() + chunk.size() + size > capacity) {
       return false;
     }
+    Frames.write(chunk, payload);
+    inChunk.add(message);
+    endsInChunk.add(chunk.size());
+    if (chunk.size() >= chunkSize) {
+      flush();
+    }
+    return true;
+  }
+
+  /** Writes the chunk to the file; of what does not fit the disk, the first whole messages. */
+  private void write() {
+    ByteBuffer bytes = ByteBuffer.wrap(chunk.toByteArray());
+    boolean hasFailed = false;
     try {
       FileChannel file = tail;
       if (file == null || written - tailStart >= segmentSize) {
         file = nextSegment();
       }
-      Frames.write(file, written - tailStart, payload);
-      written += size;
-      onDisk.addAndGet(size);
-      if (oldestMillis == 0) {
-        oldestMillis = message.timeMillis();
+      while (bytes.hasRemaining()) {
+        file.write(bytes, written - tailStart + bytes.position());
       }
-      if (written - readable >= FLUSH_BYTES) {
-        flush();
-      }
-      return true;
     } catch (IOException e) {
       if (System.nanoTime() - failedNanos > FAILED_NANOS) {
         LOG.error("the spool {} cannot be written to, messages are lost: {}", directory, e);
       }
       failedNanos = System.nanoTime();
-      return false;
+      hasFailed = true;
+    }
+    int whole = 0;
+    for (int i = 0; i < inChunk.size(); i++) {
+      LogMessage message = inChunk.get(i);
+      int end = endsInChunk.get(i);
+      if (end > bytes.position()) {
+        listener.dropped(message.model(), DropReason.SPOOL_FULL);
+      } else {
+        whole = end;
+        oldestMillis = oldestMillis == 0 ? message.timeMillis() : oldestMillis;
+      }
+    }
+    written += whole;
+    onDisk.addAndGet(whole);
+    inChunk.clear();
+    endsInChunk.clear();
+    chunk.reset();
+    if (hasFailed && written > tailStart) {
+      endTail(); // so that it can be deleted when all of it is sent, which may make room
+    }
+  }
+
+  /** Ends the file that is written to, without what is there of a message in part. */
+  private void endTail() {
+    FileChannel file = tail;
+    if (file == null) {
+      return;
+    }
+    flush();
+    tail = null;
+    try (file) {
+      file.truncate(written - tailStart);
+    } catch (IOException e) {
+      LOG.error("the spool {} was left with a message in part: {}", directory, e);
     }
   }
 
   private FileChannel nextSegment() throws IOException {
-    publish();
     FileChannel before = tail;
     tail = null;
     if (before != null) {
@@ -218,8 +279,11 @@ final class Spool implements Outbox {
     return file;
   }
 
-  @Override
-  public void flush() {
+  /** Called by the putting thread after all that came at once. What fails is counted. */
+  void flush() {
+    if (!inChunk.isEmpty()) {
+      write();
+    }
     FileChannel file = tail;
     if (file == null || readable == written) {
       return;
@@ -251,12 +315,14 @@ final class Spool implements Outbox {
   // ---- taking
 
   @Override
-  public @Nullable Entry take(Duration patience) throws InterruptedException {
+  public List<Entry> take(Duration patience) throws InterruptedException {
     if (!awaitReadable(patience)) {
-      return null;
+      return List.of();
     }
+    List<Entry> taken = new ArrayList<>();
+    long first = readPosition;
     try {
-      while (readPosition < readable) {
+      while (readPosition < readable && readPosition - first < TAKEN_BYTES) {
         Frames file = head();
         Frames.Frame frame = file.next(readable - headStart);
         if (file.skipped() > 0) {
@@ -271,7 +337,7 @@ final class Spool implements Outbox {
           readPosition = headStart + file.position();
           Entry entry = entry(frame);
           if (entry != null) {
-            return entry;
+            taken.add(entry);
           }
         } else {
           toNextSegment();
@@ -286,7 +352,7 @@ final class Spool implements Outbox {
       listener.dropped("unknown", DropReason.SPOOL_CORRUPT);
       toNextSegment();
     }
-    return null;
+    return taken;
   }
 
   private @Nullable Entry entry(Frames.Frame frame) {
@@ -358,8 +424,8 @@ final class Spool implements Outbox {
 
   private void saveCursor() {
     try {
+      deleteRemoved(); // first: the cursor may need the room, and is not needed for what is gone
       cursor.save(removed.get());
-      deleteRemoved();
     } catch (IOException e) {
       LOG.error("the spool {} cannot note what was sent: {}", directory, e);
     }
@@ -373,11 +439,16 @@ final class Spool implements Outbox {
       Long next = segments.higherKey(first.getKey());
       long end = next == null ? Long.MAX_VALUE : next;
       boolean isLast = next == null;
-      if (isLast && tail == null && removed.get() >= written) {
-        end = written;
+      if (isLast && tail == null) {
+        end = readable;
       }
       if (end > removed.get()) {
         return;
+      }
+      Frames open = head;
+      if (open != null && headStart == first.getKey()) { // an open file keeps its room
+        head = null;
+        open.close();
       }
       long size = Files.size(first.getValue());
       Files.delete(first.getValue());

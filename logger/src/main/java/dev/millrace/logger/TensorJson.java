@@ -4,17 +4,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.millrace.api.DataType;
 import dev.millrace.api.Shape;
-import java.io.ByteArrayOutputStream;
-import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
-import java.util.Base64;
-import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JsonGenerator;
-import tools.jackson.core.ObjectWriteContext;
-import tools.jackson.core.json.JsonFactory;
 
 /**
  * Tensors as JSON. Numbers are those of their datatype; what JSON has no number for is a text,
@@ -22,45 +14,43 @@ import tools.jackson.core.json.JsonFactory;
  * are no UTF-8.
  */
 final class TensorJson {
-  private static final JsonFactory JSON = new JsonFactory();
-
   private TensorJson() {}
 
-  /** What {@code content} writes, in UTF-8. */
-  static byte[] bytes(Consumer<JsonGenerator> content) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1024);
-    try (JsonGenerator json = JSON.createGenerator(ObjectWriteContext.empty(), bytes)) {
-      content.accept(json);
+  /** Whether all elements are texts, if they are BYTES; of other datatypes they are. */
+  static boolean isText(DataType dataType, ByteBuffer elements) {
+    if (dataType != DataType.BYTES) {
+      return true;
     }
-    return bytes.toByteArray();
-  }
-
-  /** Whether all elements of BYTES are UTF-8. */
-  static boolean isText(ByteBuffer elements) {
     ByteBuffer data = elements.duplicate().order(ByteOrder.LITTLE_ENDIAN);
     while (data.hasRemaining()) {
-      if (text(data) == null) {
+      if (!isText(element(data))) {
         return false;
       }
     }
     return true;
   }
 
-  /** The next element of BYTES, as text; null if it is none. */
-  private static @Nullable String text(ByteBuffer data) {
-    int length = data.getInt();
-    ByteBuffer element = data.slice(data.position(), length);
-    data.position(data.position() + length);
-    try {
-      return UTF_8.newDecoder().decode(element).toString();
+  private static boolean isText(byte[] element) {
+    if (new String(element, UTF_8).indexOf('\uFFFD') < 0) {
+      return true;
+    }
+    try { // it may be there, or stand for what is none
+      var _ = UTF_8.newDecoder().decode(ByteBuffer.wrap(element));
+      return true;
     } catch (CharacterCodingException e) {
-      return null;
+      return false;
     }
   }
 
+  /** The next element of BYTES. */
+  static byte[] element(ByteBuffer data) {
+    byte[] element = new byte[data.getInt()];
+    data.get(element);
+    return element;
+  }
+
   /** The elements, one after the other, until the data ends. */
-  static void flat(JsonGenerator json, DataType dataType, ByteBuffer data) {
-    boolean text = dataType != DataType.BYTES || isText(data);
+  static void flat(JsonWriter json, DataType dataType, ByteBuffer data, boolean text) {
     while (data.hasRemaining()) {
       element(json, dataType, data, text);
     }
@@ -70,56 +60,44 @@ final class TensorJson {
    * The elements, nested as the dimensions from {@code axis} on say.
    *
    * @param data holds at least as many elements; those are consumed
+   * @param text as {@link #isText} said of all of it
    */
   static void nested(
-      JsonGenerator json, DataType dataType, ByteBuffer data, Shape shape, int axis, boolean text) {
+      JsonWriter json, DataType dataType, ByteBuffer data, Shape shape, int axis, boolean text) {
     if (axis == shape.rank()) {
       element(json, dataType, data, text);
       return;
     }
-    json.writeStartArray();
+    json.beginArray();
     for (long i = 0; i < shape.dim(axis); i++) {
       nested(json, dataType, data, shape, axis + 1, text);
     }
-    json.writeEndArray();
+    json.endArray();
   }
 
-  private static void element(
-      JsonGenerator json, DataType dataType, ByteBuffer data, boolean text) {
+  private static void element(JsonWriter json, DataType dataType, ByteBuffer data, boolean text) {
     switch (dataType) {
-      case BOOL -> json.writeBoolean(data.get() != 0);
-      case UINT8 -> json.writeNumber(Byte.toUnsignedInt(data.get()));
-      case INT8 -> json.writeNumber((int) data.get());
-      case UINT16 -> json.writeNumber(Short.toUnsignedInt(data.getShort()));
-      case INT16 -> json.writeNumber((int) data.getShort());
-      case UINT32 -> json.writeNumber(Integer.toUnsignedLong(data.getInt()));
-      case INT32 -> json.writeNumber(data.getInt());
-      case UINT64 -> unsigned(json, data.getLong());
-      case INT64 -> json.writeNumber(data.getLong());
-      case FP16 -> json.writeNumber(Float.float16ToFloat(data.getShort()));
-      case BF16 -> json.writeNumber(Float.intBitsToFloat(data.getShort() << 16));
-      case FP32 -> json.writeNumber(data.getFloat());
-      case FP64 -> json.writeNumber(data.getDouble());
-      case BYTES -> bytes(json, data, text);
-    }
-  }
-
-  private static void unsigned(JsonGenerator json, long value) {
-    if (value >= 0) {
-      json.writeNumber(value);
-    } else {
-      json.writeNumber(new BigInteger(Long.toUnsignedString(value)));
-    }
-  }
-
-  private static void bytes(JsonGenerator json, ByteBuffer data, boolean text) {
-    if (text) {
-      String value = text(data);
-      json.writeString(value == null ? "" : value);
-    } else {
-      byte[] element = new byte[data.getInt()];
-      data.get(element);
-      json.writeString(Base64.getEncoder().encodeToString(element));
+      case BOOL -> json.bool(data.get() != 0);
+      case UINT8 -> json.number(Byte.toUnsignedLong(data.get()));
+      case INT8 -> json.number((long) data.get());
+      case UINT16 -> json.number(Short.toUnsignedLong(data.getShort()));
+      case INT16 -> json.number((long) data.getShort());
+      case UINT32 -> json.number(Integer.toUnsignedLong(data.getInt()));
+      case INT32 -> json.number((long) data.getInt());
+      case UINT64 -> json.unsigned(data.getLong());
+      case INT64 -> json.number(data.getLong());
+      case FP16 -> json.number(Float.float16ToFloat(data.getShort()));
+      case BF16 -> json.number(Float.intBitsToFloat(data.getShort() << 16));
+      case FP32 -> json.number(data.getFloat());
+      case FP64 -> json.number(data.getDouble());
+      case BYTES -> {
+        byte[] element = element(data);
+        if (text) {
+          json.string(new String(element, UTF_8));
+        } else {
+          json.base64(element);
+        }
+      }
     }
   }
 }

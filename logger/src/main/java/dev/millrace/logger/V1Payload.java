@@ -10,7 +10,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.json.JsonFactory;
@@ -26,30 +25,28 @@ final class V1Payload {
 
   private V1Payload() {}
 
-  static byte[] json(CapturedRecord record) {
-    return TensorJson.bytes(json -> {
-      json.writeStartObject();
-      InferenceException error = record.error();
-      if (error != null) {
-        json.writeStringProperty("error", error.getMessage());
-      } else {
-        content(json, record, record.side() == Side.MODEL_INPUTS);
-        if (record.cutBytes() > 0) {
-          json.writeNumberProperty("cut_bytes", record.cutBytes());
-        }
+  static void write(JsonWriter json, CapturedRecord record) {
+    json.beginObject();
+    InferenceException error = record.error();
+    if (error != null) {
+      json.name("error").string(error.getMessage());
+    } else {
+      content(json, record, record.side() == Side.MODEL_INPUTS);
+      if (record.cutBytes() > 0) {
+        json.name("cut_bytes").number(record.cutBytes());
       }
-      json.writeEndObject();
-    });
+    }
+    json.endObject();
   }
 
-  private static void content(JsonGenerator json, CapturedRecord record, boolean request) {
+  private static void content(JsonWriter json, CapturedRecord record, boolean request) {
     long rows = commonRows(record);
     if (rows >= 0) {
-      json.writeArrayPropertyStart(request ? "instances" : "predictions");
+      json.name(request ? "instances" : "predictions").beginArray();
       rows(json, record, rows, request ? "instances" : "predictions");
-      json.writeEndArray();
+      json.endArray();
     } else {
-      json.writeName(request ? "inputs" : "outputs");
+      json.name(request ? "inputs" : "outputs");
       columns(json, record);
     }
   }
@@ -68,7 +65,7 @@ final class V1Payload {
     return record.size() == 0 ? -1 : Math.min(rows, record.shape(0).dim(0));
   }
 
-  private static void rows(JsonGenerator json, CapturedRecord record, long rows, String name) {
+  private static void rows(JsonWriter json, CapturedRecord record, long rows, String name) {
     int count = record.size();
     if (count == 1
         && record.dataType(0) == DataType.BYTES
@@ -81,37 +78,35 @@ final class V1Payload {
     boolean[] text = new boolean[count];
     for (int i = 0; i < count; i++) {
       data.add(record.data(i));
-      text[i] = record.dataType(i) != DataType.BYTES || TensorJson.isText(record.data(i));
+      text[i] = TensorJson.isText(record.dataType(i), record.data(i));
     }
     for (long row = 0; row < rows; row++) {
       if (count == 1) {
         TensorJson.nested(json, record.dataType(0), data.get(0), record.shape(0), 1, text[0]);
         continue;
       }
-      json.writeStartObject();
+      json.beginObject();
       for (int i = 0; i < count; i++) {
-        json.writeName(record.name(i));
+        json.name(record.name(i));
         TensorJson.nested(json, record.dataType(i), data.get(i), record.shape(i), 1, text[i]);
       }
-      json.writeEndObject();
+      json.endObject();
     }
   }
 
   /** Rows that are JSON texts, as they are; as a text of JSON if one is not. */
-  private static void texts(JsonGenerator json, ByteBuffer data, long rows) {
+  private static void texts(JsonWriter json, ByteBuffer data, long rows) {
     for (long row = 0; row < rows; row++) {
-      byte[] element = new byte[data.getInt()];
-      data.get(element);
-      String text = new String(element, UTF_8);
-      if (isJson(text)) {
-        json.writeRawValue(text);
+      byte[] element = TensorJson.element(data);
+      if (isJson(element)) {
+        json.raw(element);
       } else {
-        json.writeString(text);
+        json.string(new String(element, UTF_8));
       }
     }
   }
 
-  private static boolean isJson(String text) {
+  private static boolean isJson(byte[] text) {
     try (JsonParser parser = JSON.createParser(ObjectReadContext.empty(), text)) {
       if (parser.nextToken() == null) {
         return false;
@@ -123,21 +118,21 @@ final class V1Payload {
     }
   }
 
-  private static void columns(JsonGenerator json, CapturedRecord record) {
-    json.writeStartObject();
+  private static void columns(JsonWriter json, CapturedRecord record) {
+    json.beginObject();
     for (int i = 0; i < record.size(); i++) {
-      json.writeName(record.name(i));
+      json.name(record.name(i));
       Shape shape = record.shape(i);
       ByteBuffer data = record.data(i);
+      boolean text = TensorJson.isText(record.dataType(i), data);
       if (record.keptElements(i) < shape.elementCount()) {
-        json.writeStartArray();
-        TensorJson.flat(json, record.dataType(i), data);
-        json.writeEndArray();
+        json.beginArray();
+        TensorJson.flat(json, record.dataType(i), data, text);
+        json.endArray();
       } else {
-        boolean text = record.dataType(i) != DataType.BYTES || TensorJson.isText(record.data(i));
         TensorJson.nested(json, record.dataType(i), data, shape, 0, text);
       }
     }
-    json.writeEndObject();
+    json.endObject();
   }
 }

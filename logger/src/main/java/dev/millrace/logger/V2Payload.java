@@ -4,10 +4,9 @@ import dev.millrace.api.DataType;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
 import dev.millrace.api.spi.InferenceLogger.Side;
-import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.Map;
-import tools.jackson.core.JsonGenerator;
 
 /**
  * One side of an inference as the body of a V2 request or response. Tensors of which something is
@@ -15,13 +14,11 @@ import tools.jackson.core.JsonGenerator;
  * UTF-8 have {@code content_type} {@code base64}.
  */
 final class V2Payload {
-  private static final String HEADER = "header.";
-
   private V2Payload() {}
 
   /** All in JSON. */
-  static byte[] json(CapturedRecord record) {
-    return TensorJson.bytes(json -> body(json, record, false));
+  static void write(JsonWriter json, CapturedRecord record) {
+    body(json, record, false);
   }
 
   /**
@@ -35,99 +32,106 @@ final class V2Payload {
 
   /** With the tensors as bytes behind the JSON. */
   static Binary binary(CapturedRecord record) {
-    byte[] json = TensorJson.bytes(out -> body(out, record, true));
-    ByteArrayOutputStream all = new ByteArrayOutputStream();
-    all.writeBytes(json);
+    JsonWriter json = new JsonWriter();
+    body(json, record, true);
+    int size = json.length();
+    for (int i = 0; i < record.size(); i++) {
+      size += record.data(i).remaining();
+    }
+    byte[] all = Arrays.copyOf(json.array(), size);
+    int end = json.length();
     for (int i = 0; i < record.size(); i++) {
       ByteBuffer data = record.data(i);
-      byte[] bytes = new byte[data.remaining()];
-      data.get(bytes);
-      all.writeBytes(bytes);
+      int count = data.remaining();
+      data.get(all, end, count);
+      end += count;
     }
-    return new Binary(all.toByteArray(), json.length);
+    return new Binary(all, json.length());
   }
 
-  private static void body(JsonGenerator json, CapturedRecord record, boolean binary) {
-    json.writeStartObject();
+  private static void body(JsonWriter json, CapturedRecord record, boolean binary) {
+    json.beginObject();
     InferenceException error = record.error();
     if (error != null) {
-      json.writeStringProperty("error", error.getMessage());
+      json.name("error").string(error.getMessage());
     } else {
-      json.writeStringProperty("id", record.id());
-      json.writeStringProperty("model_name", record.model().name());
-      json.writeStringProperty("model_version", record.model().version());
+      json.name("id").string(record.id());
+      json.name("model_name").string(record.model().name());
+      json.name("model_version").string(record.model().version());
       parameters(json, record);
-      json.writeArrayPropertyStart(record.side() == Side.MODEL_INPUTS ? "inputs" : "outputs");
+      json.name(record.side() == Side.MODEL_INPUTS ? "inputs" : "outputs").beginArray();
       tensors(json, record, binary);
-      json.writeEndArray();
+      json.endArray();
     }
-    json.writeEndObject();
+    json.endObject();
   }
 
   /** The parameters of a request that are no headers, and what is cut. */
-  private static void parameters(JsonGenerator json, CapturedRecord record) {
-    boolean isRequest = record.side() == Side.MODEL_INPUTS;
-    boolean any =
-        isRequest
-            && record.parameters().asMap().keySet().stream()
-                .anyMatch(key -> !key.startsWith(HEADER));
-    if (!any && record.cutBytes() == 0) {
-      return;
-    }
-    json.writeObjectPropertyStart("parameters");
-    if (any) {
+  private static void parameters(JsonWriter json, CapturedRecord record) {
+    boolean any = false;
+    if (record.side() == Side.MODEL_INPUTS) {
       for (Map.Entry<String, Object> parameter : record.parameters().asMap().entrySet()) {
-        if (!parameter.getKey().startsWith(HEADER)) {
-          json.writeName(parameter.getKey());
+        if (!parameter.getKey().startsWith(CapturedRecord.HEADER)) {
+          if (!any) {
+            json.name("parameters").beginObject();
+            any = true;
+          }
+          json.name(parameter.getKey());
           switch (parameter.getValue()) {
-            case Boolean flag -> json.writeBoolean(flag);
-            case Long number -> json.writeNumber(number);
-            case Double number -> json.writeNumber(number);
-            default -> json.writeString(parameter.getValue().toString());
+            case Boolean flag -> json.bool(flag);
+            case Long number -> json.number(number);
+            case Double number -> json.number(number);
+            default -> json.string(parameter.getValue().toString());
           }
         }
       }
     }
     if (record.cutBytes() > 0) {
-      json.writeNumberProperty("cut_bytes", record.cutBytes());
+      if (!any) {
+        json.name("parameters").beginObject();
+        any = true;
+      }
+      json.name("cut_bytes").number(record.cutBytes());
     }
-    json.writeEndObject();
+    if (any) {
+      json.endObject();
+    }
   }
 
   /** The tensors, as the elements of an array that is open. */
-  static void tensors(JsonGenerator json, CapturedRecord record, boolean binary) {
+  static void tensors(JsonWriter json, CapturedRecord record, boolean binary) {
     for (int i = 0; i < record.size(); i++) {
       DataType dataType = record.dataType(i);
       Shape shape = record.shape(i);
-      json.writeStartObject();
-      json.writeStringProperty("name", record.name(i));
-      json.writeStringProperty("datatype", dataType.name());
-      json.writeArrayPropertyStart("shape");
+      json.beginObject();
+      json.name("name").string(record.name(i));
+      json.name("datatype").string(dataType.name());
+      json.name("shape").beginArray();
       for (int axis = 0; axis < shape.rank(); axis++) {
-        json.writeNumber(shape.dim(axis));
+        json.number(shape.dim(axis));
       }
-      json.writeEndArray();
+      json.endArray();
       long cut = shape.elementCount() - record.keptElements(i);
-      boolean base64 = !binary && dataType == DataType.BYTES && !TensorJson.isText(record.data(i));
-      if (binary || base64 || cut > 0) {
-        json.writeObjectPropertyStart("parameters");
+      boolean text = binary || TensorJson.isText(dataType, record.data(i));
+      if (binary || !text || cut > 0) {
+        json.name("parameters").beginObject();
         if (binary) {
-          json.writeNumberProperty("binary_data_size", record.data(i).remaining());
+          json.name("binary_data_size").number((long) record.data(i).remaining());
         }
-        if (base64) {
-          json.writeStringProperty("content_type", "base64");
+        if (!text) {
+          json.name("content_type").string("base64");
         }
         if (cut > 0) {
-          json.writeNumberProperty("cut_elements", cut);
+          json.name("cut_elements").number(cut);
         }
-        json.writeEndObject();
+        json.endObject();
       }
       if (!binary) {
-        json.writeArrayPropertyStart("data");
-        TensorJson.flat(json, dataType, record.data(i));
-        json.writeEndArray();
+        json.name("data").beginArray();
+        TensorJson.flat(json, dataType, record.data(i), text);
+        json.endArray();
       }
-      json.writeEndObject();
+      json.endObject();
     }
   }
 }

@@ -37,6 +37,10 @@ final class KafkaBroker implements AutoCloseable {
   private final int controllerPort;
   private final int passwordPort;
   private final Map<String, String> more;
+
+  /** Where it tells clients to come. */
+  private String advertised;
+
   private @Nullable KafkaRaftServer server;
 
   private KafkaBroker(Path directory, Map<String, String> more) {
@@ -51,6 +55,7 @@ final class KafkaBroker implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+    advertised = "localhost:" + port;
   }
 
   /** A broker that is not started. */
@@ -82,6 +87,15 @@ final class KafkaBroker implements AutoCloseable {
     return broker;
   }
 
+  /** A broker that all its clients come to over {@code link}. */
+  static KafkaBroker behind(SlowLink link, Path directory) {
+    KafkaBroker broker = stopped(directory, Map.of());
+    link.to(broker.port);
+    broker.advertised = link.address();
+    broker.start();
+    return broker;
+  }
+
   void start() {
     Properties config = new Properties();
     config.put("process.roles", "broker,controller");
@@ -93,7 +107,7 @@ final class KafkaBroker implements AutoCloseable {
             .formatted(port, passwordPort, controllerPort));
     config.put(
         "advertised.listeners",
-        "PLAINTEXT://localhost:%d,PASSWORD://localhost:%d".formatted(port, passwordPort));
+        "PLAINTEXT://%s,PASSWORD://localhost:%d".formatted(advertised, passwordPort));
     config.put(
         "listener.security.protocol.map",
         "PLAINTEXT:PLAINTEXT,PASSWORD:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT");

@@ -9,7 +9,7 @@ import dev.millrace.api.ModelId;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.LogListener;
 import java.io.BufferedReader;
-import java.io.InputStreamReader;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -259,76 +260,96 @@ class KafkaOutageTest {
   }
 
   @Test
-  void processKilled_losesNothingThatWasInTheSpool() throws Exception {
+  void serverKilledDuringAnOutage_losesNothingThatWasInTheSpool() throws Exception {
     KafkaBroker broker = broker(Map.of());
     broker.createTopic("log");
-    broker.stop();
     ProcessBuilder command =
         new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
             "-cp",
             System.getProperty("java.class.path"),
-            Spooling.class.getName(),
+            Serving.class.getName(),
             broker.address(),
-            directory.resolve("spool").toString());
+            directory.toString());
     command.redirectError(ProcessBuilder.Redirect.INHERIT);
     Process process = command.start();
-    int safe = 0;
-    try (BufferedReader lines =
-        new BufferedReader(new InputStreamReader(process.getInputStream(), UTF_8))) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        if (line.startsWith("safe ")) {
-          safe = Integer.parseInt(line.substring(5));
-        }
-        if (safe >= 3000) {
-          process.toHandle().destroyForcibly(); // SIGKILL, and what it said can still be read
-        }
-      }
-    }
+    LoggedServer server = LoggedServer.at(port(process), process);
+    open.add(server);
+    AtomicInteger answered = new AtomicInteger();
+    AtomicInteger safe = new AtomicInteger();
+    Thread client = Thread.startVirtualThread(() -> askUntilItEnds(server, answered, safe));
+    Await.until("some are sent", () -> safe.get() >= 500);
+    broker.stop(); // while it is asked
+    int before = safe.get();
+    Await.until("more are in the spool", () -> safe.get() >= before + 1000);
+    process.toHandle().destroyForcibly(); // SIGKILL, while it is asked and the broker is away
     assertThat(process.waitFor()).isNotZero();
-    assertThat(safe).isGreaterThanOrEqualTo(3000);
+    client.join();
     broker.start();
     InferenceLogger model = model(start(broker, counts, "delivery", "at-least-once"));
     Await.until("the spool is empty", () -> model.holdings().spooledBytes() == 0);
-    Map<String, Integer> arrivals = arrivals(broker.read("log", 2 * safe));
+    Map<String, Integer> arrivals = arrivals(broker.read("log", 2 * safe.get()));
     List<String> came = List.copyOf(arrivals.keySet());
-    assertThat(came.size()).isGreaterThanOrEqualTo(2 * safe);
-    assertThat(came.subList(0, 2 * safe)).isEqualTo(expected(safe));
+    assertThat(came.size()).isGreaterThanOrEqualTo(2 * safe.get());
+    assertThat(came.subList(0, 2 * safe.get())).isEqualTo(expected(safe.get()));
     assertThat(counts.dropped()).isZero();
     System.out.printf(
-        "killed: %d records were safe, %d arrived, %d duplicates%n",
-        2 * safe, came.size(), arrivals.values().stream().mapToInt(times -> times - 1).sum());
+        "killed: %d requests were answered and %d safe, of which %d before the outage; %d records"
+            + " arrived, %d duplicates%n",
+        answered.get(),
+        safe.get(),
+        before,
+        came.size(),
+        arrivals.values().stream().mapToInt(times -> times - 1).sum());
   }
 
-  /** Another process, which logs without an end while its broker is away. */
-  static final class Spooling {
-    private Spooling() {}
+  private static int port(Process process) throws IOException {
+    BufferedReader lines = process.inputReader(UTF_8);
+    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      if (line.startsWith("port ")) {
+        return Integer.parseInt(line.substring(5));
+      }
+    }
+    throw new AssertionError("the server has ended");
+  }
+
+  /** Asks under the ids 0, 1, …; now and then waits until all that was logged is in the spool. */
+  private static void askUntilItEnds(
+      LoggedServer server, AtomicInteger answered, AtomicInteger safe) {
+    try {
+      while (server.infer(Integer.toString(answered.get())) == 200) {
+        if (answered.incrementAndGet() % 50 == 0) {
+          while (server.metric("buffered_bytes") > 0) {
+            Thread.sleep(1);
+          }
+          safe.set(answered.get()); // out of the queue is in the file
+        }
+      }
+    } catch (IOException e) {
+      // it was killed
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Another process, which serves and logs. */
+  static final class Serving {
+    private Serving() {}
 
     public static void main(String[] args) throws Exception {
       Map<String, Object> settings = new HashMap<>();
       settings.put("sink", "kafka");
       settings.put("brokers", args[0]);
-      settings.put("spool", args[1]);
+      settings.put("spool", Path.of(args[1], "spool").toString());
       settings.put("topic", "log");
       settings.put("key", "model");
       settings.put("kafka", QUICK);
-      settings.put("topic-check", "0s");
       settings.put("delivery", "at-least-once");
-      InferenceLogger logger =
-          new MillraceLoggerProvider()
-              .start(dev.millrace.api.Settings.of("test", settings), Map.of(), LogListener.NONE);
-      InferenceLogger model = model(logger);
-      for (int i = 0; ; i++) {
-        Records.log(model, Integer.toString(i), 1);
-        if (i % 100 == 99) {
-          while (logger.holdings().bufferedBytes() > 0) {
-            Thread.sleep(1);
-          }
-          // Out of the queue is in the file: there is no other step between.
-          System.out.println("safe " + (i + 1));
-          System.out.flush();
-        }
-      }
+      System.out.println("port " + LoggedServer.start(Path.of(args[1]), settings).port());
+      System.out.flush();
+      Thread.currentThread().join();
     }
   }
 }

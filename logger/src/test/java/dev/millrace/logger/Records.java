@@ -86,8 +86,12 @@ final class Records {
   static final class Counts implements LogListener {
     private final Map<String, Integer> counts = new HashMap<>();
 
-    private synchronized void count(String what) {
-      counts.merge(what, 1, Integer::sum);
+    private void count(String what) {
+      count(what, 1);
+    }
+
+    private synchronized void count(String what, int times) {
+      counts.merge(what, times, Integer::sum);
     }
 
     synchronized int of(String what) {
@@ -108,13 +112,13 @@ final class Records {
     }
 
     @Override
-    public void sent(String model) {
-      count("sent");
+    public void sent(String model, int count) {
+      count("sent", count);
     }
 
     @Override
-    public void acknowledged(String model, long nanos) {
-      count("acknowledged");
+    public void acknowledged(String model, int count, long nanos) {
+      count("acknowledged", count);
     }
 
     @Override

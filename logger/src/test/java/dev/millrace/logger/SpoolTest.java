@@ -51,10 +51,10 @@ class SpoolTest {
 
   private static List<Entry> take(Spool spool) throws InterruptedException {
     List<Entry> entries = new ArrayList<>();
-    for (Entry entry = spool.take(Duration.ZERO);
-        entry != null;
-        entry = spool.take(Duration.ZERO)) {
-      entries.add(entry);
+    for (List<Entry> taken = spool.take(Duration.ZERO);
+        !taken.isEmpty();
+        taken = spool.take(Duration.ZERO)) {
+      entries.addAll(taken);
     }
     return entries;
   }

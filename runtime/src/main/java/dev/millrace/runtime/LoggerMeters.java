@@ -44,14 +44,14 @@ final class LoggerMeters implements LogListener {
   }
 
   @Override
-  public void sent(String model) {
-    of(model).sent.increment();
+  public void sent(String model, int count) {
+    of(model).sent.increment(count);
   }
 
   @Override
-  public void acknowledged(String model, long nanos) {
+  public void acknowledged(String model, int count, long nanos) {
     OfModel these = of(model);
-    these.acknowledged.increment();
+    these.acknowledged.increment(count);
     these.sendDuration.record(nanos, TimeUnit.NANOSECONDS);
   }
 

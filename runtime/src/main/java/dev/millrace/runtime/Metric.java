@@ -246,7 +246,8 @@ public enum Metric {
       "millrace.logger.send.duration",
       Type.TIMER,
       "seconds",
-      "From a message being handed to the inference logger's sink to its acknowledgement.",
+      "From a message being handed to the inference logger's sink to its acknowledgement; of those"
+          + " that are acknowledged together, the first.",
       "model"),
   LOGGER_BUFFERED(
       "millrace.logger.buffered",

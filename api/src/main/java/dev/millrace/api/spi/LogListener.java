@@ -17,15 +17,16 @@ public interface LogListener {
   /** A record was taken over. */
   default void accepted(String model) {}
 
-  /** A message was handed to the sink; again, if it is sent again. */
-  default void sent(String model) {}
+  /** So many messages were handed to the sink; again, if they are sent again. */
+  default void sent(String model, int count) {}
 
   /**
-   * The sink has a message for good.
+   * The sink has messages for good.
    *
-   * @param nanos from being handed to the sink
+   * @param count how many of them were found to be acknowledged together
+   * @param nanos from the first of them being handed to the sink to its acknowledgement
    */
-  default void acknowledged(String model, long nanos) {}
+  default void acknowledged(String model, int count, long nanos) {}
 
   /** A record or message is lost. */
   default void dropped(String model, DropReason reason) {}
