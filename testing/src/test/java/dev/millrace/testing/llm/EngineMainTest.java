@@ -57,12 +57,9 @@ class EngineMainTest {
           .contains("\"id\":\"a\"")
           .contains("\"id\":\"b\"");
       assertThat(get(client, uri.resolve("/_scripted/process"))).contains("\"/models/m\"");
-      client.send(
-          HttpRequest.newBuilder(uri.resolve("/_scripted/always"))
-              .POST(BodyPublishers.ofString("status=503"))
-              .build(),
-          BodyHandlers.ofString());
-      assertThat(get(client, uri.resolve("/v1/models"))).contains("scripted to fail with 503");
+      post(client, uri.resolve("/_scripted/always"), "status=503");
+      assertThat(post(client, uri.resolve("/v1/completions"), "{\"model\":\"a\",\"prompt\":\"x\"}"))
+          .contains("scripted to fail with 503");
       assertThat(get(client, uri.resolve("/_scripted/requests"))).contains("\"end\":\"answered\"");
     } finally {
       process.destroy();
@@ -76,6 +73,16 @@ class EngineMainTest {
 
     assertThat(process.inputReader().readLine()).isEqualTo("0.7.1");
     assertThat(process.waitFor()).isZero();
+  }
+
+  private static String post(HttpClient client, URI uri, String body)
+      throws IOException, InterruptedException {
+    HttpRequest request =
+        HttpRequest.newBuilder(uri)
+            .header("Content-Type", "application/json")
+            .POST(BodyPublishers.ofString(body))
+            .build();
+    return client.send(request, BodyHandlers.ofString()).body();
   }
 
   private static String get(HttpClient client, URI uri) throws IOException, InterruptedException {
