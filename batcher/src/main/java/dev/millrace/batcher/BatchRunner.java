@@ -188,6 +188,9 @@ final class BatchRunner {
       return;
     }
     int batchRows = rows(batch);
+    for (Part part : batch) {
+      part.request.reply.batched(batchRows);
+    }
     TensorMap outputs;
     try {
       outputs = predict(batch, batchRows);

@@ -20,6 +20,9 @@ public final class Reply extends CompletableFuture<TensorMap> {
   /** Written by the runner that is about to complete this. */
   private long computeNanos;
 
+  /** Written by the runner that runs the request. */
+  private int batchRows;
+
   Reply(Request request) {
     this.request = request;
   }
@@ -35,6 +38,14 @@ public final class Reply extends CompletableFuture<TensorMap> {
    */
   public long computeNanos() {
     return computeNanos;
+  }
+
+  /**
+   * Rows of the batch that the request ran in, or of one of those that pieces of it ran in; 0 if it
+   * did not run. Valid once completed.
+   */
+  public int batchRows() {
+    return batchRows;
   }
 
   /**
@@ -56,6 +67,10 @@ public final class Reply extends CompletableFuture<TensorMap> {
 
   void queued(long nanos) {
     queueNanos = nanos;
+  }
+
+  void batched(int rows) {
+    batchRows = rows;
   }
 
   void computed(long nanos) {

@@ -5,10 +5,11 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Transformer;
+import io.opentelemetry.api.trace.Span;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** One step of a chain, with its name there and what is measured of it. Thread-safe. */
+/** One step of a chain, with its name there, what is measured of it, and its spans. Thread-safe. */
 final class ChainStep {
   private static final Logger LOG = LoggerFactory.getLogger(ChainStep.class);
 
@@ -23,6 +24,8 @@ final class ChainStep {
   }
 
   private final String name;
+  private final String preprocessName;
+  private final String postprocessName;
   private final Transformer transformer;
   private final StepCost preprocess;
   private final StepCost postprocess;
@@ -30,6 +33,8 @@ final class ChainStep {
 
   ChainStep(String name, Transformer transformer, ModelMeters meters, Ticker ticker) {
     this.name = name;
+    this.preprocessName = "preprocess " + name;
+    this.postprocessName = "postprocess " + name;
     this.transformer = transformer;
     this.preprocess = new StepCost(meters.step(name, "preprocess"));
     this.postprocess = new StepCost(meters.step(name, "postprocess"));
@@ -58,15 +63,17 @@ final class ChainStep {
    *
    * @throws InferenceException that names the step
    */
-  InferenceRequest preprocess(InferenceRequest request) {
+  InferenceRequest preprocess(InferenceRequest request, Trace trace) {
     long bytes = request.inputs().byteSize();
+    Span span = trace.start(preprocessName);
     long start = ticker.nanos();
     try {
       return transformer.preprocess(request);
     } catch (Throwable e) {
-      throw failure("preprocess", e);
+      throw failure("preprocess", e, span);
     } finally {
       preprocess.record(bytes, ticker.nanos() - start);
+      span.end();
     }
   }
 
@@ -75,20 +82,23 @@ final class ChainStep {
    *
    * @throws InferenceException that names the step
    */
-  InferenceResponse postprocess(InferenceRequest request, InferenceResponse response) {
+  InferenceResponse postprocess(InferenceRequest request, InferenceResponse response, Trace trace) {
     long bytes = response.outputs().byteSize();
+    Span span = trace.start(postprocessName);
     long start = ticker.nanos();
     try {
       return transformer.postprocess(request, response);
     } catch (Throwable e) {
-      throw failure("postprocess", e);
+      throw failure("postprocess", e, span);
     } finally {
       postprocess.record(bytes, ticker.nanos() - start);
+      span.end();
     }
   }
 
-  private InferenceException failure(String verb, Throwable cause) {
+  private InferenceException failure(String verb, Throwable cause, Span span) {
     InferenceException failure = InferenceException.of(cause);
+    Trace.fail(span, failure);
     if (failure.isFault()) {
       LOG.error("transformer '{}' failed to {}", name, verb, cause);
     }

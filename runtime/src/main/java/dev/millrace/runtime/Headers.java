@@ -18,6 +18,11 @@ public interface Headers {
   /** Tells every name, in upper or lower case, and every value. */
   void forEach(BiConsumer<String, String> action);
 
+  /** The request's place in a trace, which the headers tell of too. */
+  default Trace trace() {
+    return Trace.NONE;
+  }
+
   /**
    * The request with its headers beside its own parameters, of which none can pass for a header.
    *

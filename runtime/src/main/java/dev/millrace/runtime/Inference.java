@@ -8,6 +8,7 @@ import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
 import dev.millrace.batcher.Reply;
 import dev.millrace.runtime.ChainStep.Place;
+import io.opentelemetry.api.trace.Span;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.List;
@@ -45,6 +46,7 @@ final class Inference extends CompletableFuture<InferenceResponse>
   private final String id;
   private final long admittedBytes;
   private final long startNanos;
+  private final Trace trace;
 
   /** The model's own, until it is known that the request goes another way. */
   private Pipeline pipeline;
@@ -54,6 +56,9 @@ final class Inference extends CompletableFuture<InferenceResponse>
 
   /** What the model got; null before preprocessing has ended. */
   private @Nullable InferenceRequest prepared;
+
+  /** Of the prediction. */
+  private Span span = Span.getInvalid();
 
   private volatile @Nullable Reply reply;
 
@@ -65,13 +70,19 @@ final class Inference extends CompletableFuture<InferenceResponse>
    * @param admission entered with {@code admittedBytes}, and left by this
    */
   Inference(
-      LoadedModel model, Admission admission, long admittedBytes, String id, long startNanos) {
+      LoadedModel model,
+      Admission admission,
+      long admittedBytes,
+      String id,
+      long startNanos,
+      Trace trace) {
     this.model = model;
     this.pipeline = model.pipeline();
     this.admission = admission;
     this.admittedBytes = admittedBytes;
     this.id = id;
     this.startNanos = startNanos;
+    this.trace = trace;
   }
 
   /**
@@ -131,7 +142,7 @@ final class Inference extends CompletableFuture<InferenceResponse>
         return;
       }
       try {
-        current = step.preprocess(current);
+        current = step.preprocess(current, trace);
       } catch (InferenceException e) {
         current.close();
         completeExceptionally(e);
@@ -148,12 +159,16 @@ final class Inference extends CompletableFuture<InferenceResponse>
       return;
     }
     prepared = request;
+    span = pipeline.startSpan(trace);
     Reply submitted;
     try {
       submitted = pipeline.predict(id, request);
     } catch (Throwable e) {
       request.close();
-      completeExceptionally(InferenceException.of(e));
+      InferenceException error = InferenceException.of(e);
+      Trace.fail(span, error);
+      span.end();
+      completeExceptionally(error);
       return;
     }
     reply = submitted;
@@ -181,6 +196,7 @@ final class Inference extends CompletableFuture<InferenceResponse>
       fail(e);
       return;
     }
+    Pipeline.endSpan(span, completed);
     pipeline.logPredictions(id, request.parameters(), ordered, null);
     InferenceResponse response =
         new InferenceResponse(id, pipeline.id(), ordered, Parameters.empty());
@@ -194,6 +210,11 @@ final class Inference extends CompletableFuture<InferenceResponse>
   /** The predictor's side failed. */
   private void fail(Throwable failure) {
     InferenceException error = InferenceException.of(failure);
+    Trace.fail(span, error);
+    Reply completed = reply;
+    if (completed != null) {
+      Pipeline.endSpan(span, completed);
+    }
     InferenceRequest request = prepared;
     pipeline.logPredictions(
         id, request == null ? Parameters.empty() : request.parameters(), TensorMap.empty(), error);
@@ -223,7 +244,7 @@ final class Inference extends CompletableFuture<InferenceResponse>
         return;
       }
       try {
-        current = step.postprocess(request, current);
+        current = step.postprocess(request, current, trace);
       } catch (InferenceException e) {
         current.close();
         completeExceptionally(e);

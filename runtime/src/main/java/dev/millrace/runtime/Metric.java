@@ -327,6 +327,12 @@ public enum Metric {
       "",
       "Requests that wait for the limits of a language model.",
       "model"),
+  SPANS(
+      "millrace.spans",
+      Type.COUNTER,
+      "",
+      "Spans of traced requests, by outcome: exported, failed, or dropped because too many waited.",
+      "outcome"),
   KSERVE_PREPROCESS(
       "request.preprocess",
       Type.TIMER,

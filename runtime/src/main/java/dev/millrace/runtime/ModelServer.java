@@ -145,7 +145,8 @@ public final class ModelServer implements AutoCloseable {
             admission,
             request.inputs().byteSize(),
             entered.id(),
-            entered.startNanos());
+            entered.startNanos(),
+            headers.trace());
     boolean wanted = entered.model().pipeline().wantsHeaders();
     inference.start(wanted ? headers.addTo(request) : request, entered.way());
     return inference;
@@ -188,7 +189,8 @@ public final class ModelServer implements AutoCloseable {
         admission,
         headers.addTo(request),
         entered.id(),
-        entered.startNanos());
+        entered.startNanos(),
+        headers.trace());
   }
 
   /** A request that was let in, to be answered by a leased model. */

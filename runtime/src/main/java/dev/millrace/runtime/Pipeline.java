@@ -1,5 +1,9 @@
 package dev.millrace.runtime;
 
+import static io.opentelemetry.api.common.AttributeKey.doubleKey;
+import static io.opentelemetry.api.common.AttributeKey.longKey;
+import static io.opentelemetry.api.common.AttributeKey.stringKey;
+
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.InferenceRequest;
@@ -17,6 +21,8 @@ import dev.millrace.api.spi.TensorModel;
 import dev.millrace.batcher.Batcher;
 import dev.millrace.batcher.Reply;
 import dev.millrace.runtime.ChainStep.Place;
+import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.trace.Span;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -36,7 +42,15 @@ import org.slf4j.LoggerFactory;
 final class Pipeline {
   private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
 
+  private static final AttributeKey<String> MODEL_NAME = stringKey("millrace.model.name");
+  private static final AttributeKey<String> MODEL_VERSION = stringKey("millrace.model.version");
+  private static final AttributeKey<Double> QUEUE_DURATION = doubleKey("millrace.queue.duration");
+  private static final AttributeKey<Double> COMPUTE_DURATION =
+      doubleKey("millrace.compute.duration");
+  private static final AttributeKey<Long> BATCH_SIZE = longKey("millrace.batch.size");
+
   private final ModelId id;
+  private final String spanName;
   private final List<ChainStep> steps;
   private final Steps around;
   private final List<InferenceLogger> loggers;
@@ -68,6 +82,7 @@ final class Pipeline {
       ModelMeters meters,
       Ticker ticker) {
     this.id = model.id();
+    this.spanName = "predict " + id.name();
     this.steps = chain.measured(meters, ticker);
     this.around = around;
     this.loggers = loggers;
@@ -93,6 +108,26 @@ final class Pipeline {
   /** Whether anything on the way looks at the headers that a request came with. */
   boolean wantsHeaders() {
     return served.usesParameters() || !steps.isEmpty() || isLogged();
+  }
+
+  /** Starts the span of a prediction, to be ended by {@link #endSpan}. */
+  Span startSpan(Trace trace) {
+    Span span = trace.start(spanName);
+    if (span.isRecording()) {
+      span.setAttribute(MODEL_NAME, id.name());
+      span.setAttribute(MODEL_VERSION, id.version());
+    }
+    return span;
+  }
+
+  /** Ends the span of a prediction with what the batcher measured. */
+  static void endSpan(Span span, Reply reply) {
+    if (span.isRecording()) {
+      span.setAttribute(QUEUE_DURATION, reply.queueNanos() / 1e9);
+      span.setAttribute(COMPUTE_DURATION, reply.computeNanos() / 1e9);
+      span.setAttribute(BATCH_SIZE, reply.batchRows());
+      span.end();
+    }
   }
 
   /** Whether anything takes note of inferences. */

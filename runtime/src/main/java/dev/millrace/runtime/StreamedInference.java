@@ -6,6 +6,7 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.InferenceResponse;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.TensorMap;
+import io.opentelemetry.api.trace.Span;
 import java.util.List;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -29,6 +30,7 @@ final class StreamedInference
   private final long admittedBytes;
   private final String id;
   private final long startNanos;
+  private final Trace trace;
   private final AtomicBoolean isSubscribed = new AtomicBoolean();
   private final AtomicBoolean isSettled = new AtomicBoolean();
   private final ReentrantLock lock = new ReentrantLock();
@@ -41,6 +43,9 @@ final class StreamedInference
 
   /** What the model got; null before preprocessing has ended. */
   private volatile @Nullable InferenceRequest prepared;
+
+  /** Of all that the model does. */
+  private volatile Span span = Span.getInvalid();
 
   /**
    * A request that waits to be subscribed to.
@@ -56,7 +61,8 @@ final class StreamedInference
       Admission admission,
       InferenceRequest request,
       String id,
-      long startNanos) {
+      long startNanos,
+      Trace trace) {
     this.model = model;
     this.pipeline = pipeline;
     this.admission = admission;
@@ -64,6 +70,7 @@ final class StreamedInference
     this.admittedBytes = request.inputs().byteSize();
     this.id = id;
     this.startNanos = startNanos;
+    this.trace = trace;
   }
 
   @Override
@@ -86,12 +93,16 @@ final class StreamedInference
           current.close();
           return;
         }
-        current = step.preprocess(current);
+        current = step.preprocess(current, trace);
       }
       if (!pipeline.steps().isEmpty()) {
         pipeline.meters().preprocessed(pipeline.now() - stepsStart);
       }
       prepared = current;
+      span = pipeline.startSpan(trace);
+      if (isSettled.get()) { // by a cancellation that may not have seen the span
+        span.end();
+      }
       Flow.Publisher<TensorMap> responses = pipeline.stream(id, current);
       responses.subscribe(this); // which takes the inputs over
     } catch (RuntimeException e) {
@@ -185,7 +196,7 @@ final class StreamedInference
     try {
       long stepsStart = pipeline.now();
       for (ChainStep step : steps.reversed()) {
-        current = step.postprocess(asked, current);
+        current = step.postprocess(asked, current, trace);
       }
       pipeline.meters().postprocessed(pipeline.now() - stepsStart);
       return pipeline.select(current, request.requestedOutputs());
@@ -214,6 +225,7 @@ final class StreamedInference
   }
 
   private void fail(InferenceException error) {
+    Trace.fail(span, error);
     Flow.Subscriber<? super InferenceResponse> to = subscriber;
     if (settle(error.code()) && to != null) {
       to.onError(error);
@@ -224,6 +236,7 @@ final class StreamedInference
     if (isSettled.getAndSet(true)) {
       return false;
     }
+    span.end();
     pipeline.meters().answered(error, pipeline.now() - startNanos);
     admission.leave(admittedBytes);
     model.release();

@@ -67,6 +67,7 @@ class MetricTest {
     GenerationMeters generation = new GenerationMeters(registry, "chat");
     generation.showUpstream("http://a", generation, these -> 0, these -> 1);
     generation.showQueue(generation, these -> 0);
+    new SpanMeters(registry).exported(1);
     GenerationMeters.Series series = generation.of("chat", "http://a");
     series.tokens(1, 2);
     return server;

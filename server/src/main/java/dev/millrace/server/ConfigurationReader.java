@@ -10,6 +10,7 @@ import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.llm.LlmConfig;
+import dev.millrace.server.tracing.TracingConfig;
 import dev.millrace.server.transport.TransportConfig;
 import dev.millrace.server.v1.V1Config;
 import java.io.IOException;
@@ -86,7 +87,8 @@ final class ConfigurationReader {
         configuration.find(ServerSettings.IO_THREADS).orElse(runtime.processors()),
         configuration.find(ServerSettings.DRAIN_DELAY).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),
-        logger());
+        logger(),
+        TracingConfig.of(configuration.environment().variables()));
   }
 
   /** The logger, if somebody said anything of one. */

@@ -16,6 +16,7 @@ import dev.millrace.server.http.HttpFrontEnd;
 import dev.millrace.server.http.ServerRoutes;
 import dev.millrace.server.llm.LlmRoutes;
 import dev.millrace.server.memory.SharedMemory;
+import dev.millrace.server.tracing.Tracing;
 import dev.millrace.server.transport.EventLoops;
 import dev.millrace.server.transport.Transport;
 import dev.millrace.server.triton.GenerateRoutes;
@@ -28,9 +29,11 @@ import dev.millrace.server.v1.V1Routes;
 import dev.millrace.server.v2.V2Routes;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.opentelemetry.api.trace.Tracer;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -58,6 +61,9 @@ public final class MillraceServer implements AutoCloseable {
    */
   private static final Duration LINGER = Duration.ofMillis(500);
 
+  /** What is left for the last spans to be sent, if the requests took all the time. */
+  private static final Duration LEAST_FLUSH = Duration.ofSeconds(1);
+
   private final ServerConfig config;
   private final PrometheusMeterRegistry meters;
   private final ProcessMetrics processMetrics;
@@ -65,6 +71,7 @@ public final class MillraceServer implements AutoCloseable {
   private final ExecutorService workers;
   private final SharedMemory memory;
   private final EventLoops loops;
+  private final Optional<Tracing> tracing;
   private final HttpFrontEnd http;
   private final Transport transport;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -73,6 +80,8 @@ public final class MillraceServer implements AutoCloseable {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
+    this.tracing = Tracing.start(config.tracing(), config.name(), meters);
+    Optional<Tracer> tracer = tracing.map(Tracing::tracer);
     this.models =
         ModelServer.create(
             config.runtime(),
@@ -105,6 +114,7 @@ public final class MillraceServer implements AutoCloseable {
                   new LoggerRoutes(models),
                   new CloudRoutes(models, v1, v2, config.cloud())),
               meters,
+              tracer,
               workers,
               models::isPressed);
       GrpcServer grpc =
@@ -116,12 +126,13 @@ public final class MillraceServer implements AutoCloseable {
               config.grpc(),
               loops,
               memory,
+              tracer,
               List.of(
                   new PredictionService(models, Ticker.system()),
                   new ModelService(models.models())));
       this.transport = bind(grpc);
     } catch (IOException | RuntimeException e) {
-      closeParts();
+      closeParts(System.nanoTime());
       throw e;
     }
   }
@@ -264,15 +275,23 @@ public final class MillraceServer implements AutoCloseable {
     if (!closed.compareAndSet(false, true)) {
       return true;
     }
+    long end = System.nanoTime() + config.gracePeriod().toNanos();
     models.startDraining();
     CompletableFuture<Void> answered = http.shutdown();
     boolean finished = transport.close(config.gracePeriod()) && answered.isDone();
-    closeParts();
+    closeParts(end);
     return finished;
   }
 
-  private void closeParts() {
+  /**
+   * Closes everything that is not a front end.
+   *
+   * @param end when it has to be done, by {@link System#nanoTime}
+   */
+  private void closeParts(long end) {
     models.close();
+    long left = Math.max(LEAST_FLUSH.toNanos(), end - System.nanoTime());
+    tracing.ifPresent(each -> each.close(Duration.ofNanos(left)));
     workers.shutdown();
     memory.close();
     loops.close();

@@ -7,6 +7,7 @@ import dev.millrace.server.cloud.CloudConfig;
 import dev.millrace.server.grpc.GrpcConfig;
 import dev.millrace.server.http.HttpConfig;
 import dev.millrace.server.llm.LlmConfig;
+import dev.millrace.server.tracing.TracingConfig;
 import dev.millrace.server.transport.TransportConfig;
 import dev.millrace.server.v1.V1Config;
 import java.nio.file.Path;
@@ -29,6 +30,7 @@ import java.util.Optional;
  * @param drainDelay how long to serve on, not ready, before a stop
  * @param gracePeriod how long accepted requests may take to finish after that
  * @param logger how inferences are logged; empty not to
+ * @param tracing how requests are traced
  */
 public record ServerConfig(
     String name,
@@ -43,7 +45,8 @@ public record ServerConfig(
     int ioThreads,
     Duration drainDelay,
     Duration gracePeriod,
-    Optional<LoggerConfig> logger) {
+    Optional<LoggerConfig> logger,
+    TracingConfig tracing) {
   public ServerConfig {
     requireNonNull(name, "name is null");
     requireNonNull(runtime, "runtime is null");
@@ -53,6 +56,7 @@ public record ServerConfig(
     requireNonNull(cloud, "cloud is null");
     requireNonNull(v1, "v1 is null");
     requireNonNull(llm, "llm is null");
+    requireNonNull(tracing, "tracing is null");
     if (ioThreads < 1) {
       throw new IllegalArgumentException("ioThreads must be positive: " + ioThreads);
     }
@@ -79,7 +83,8 @@ public record ServerConfig(
         runtime.processors(),
         Duration.ZERO,
         ServerSettings.GRACE_PERIOD.requiredFallback(),
-        Optional.empty());
+        Optional.empty(),
+        TracingConfig.none());
   }
 
   /** One place to serve from, everything else by default. */
@@ -107,7 +112,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration that listens elsewhere. */
@@ -125,7 +131,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration with another HTTP front end. */
@@ -143,7 +150,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration with another gRPC front end. */
@@ -161,7 +169,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration with shared memory on or off. */
@@ -179,7 +188,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration for another cloud. */
@@ -197,7 +207,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration with OpenAI's API served in another way. */
@@ -215,7 +226,8 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        logger);
+        logger,
+        tracing);
   }
 
   /** This configuration with a log of inferences. */
@@ -233,7 +245,27 @@ public record ServerConfig(
         ioThreads,
         drainDelay,
         gracePeriod,
-        Optional.of(other));
+        Optional.of(other),
+        tracing);
+  }
+
+  /** This configuration with requests traced in another way. */
+  public ServerConfig withTracing(TracingConfig other) {
+    return new ServerConfig(
+        name,
+        runtime,
+        transport,
+        http,
+        grpc,
+        sharedMemory,
+        cloud,
+        v1,
+        llm,
+        ioThreads,
+        drainDelay,
+        gracePeriod,
+        logger,
+        other);
   }
 
   /** This configuration with other times to stop in. */
@@ -251,6 +283,7 @@ public record ServerConfig(
         ioThreads,
         delay,
         grace,
-        logger);
+        logger,
+        tracing);
   }
 }

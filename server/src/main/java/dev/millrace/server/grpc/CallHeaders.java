@@ -1,6 +1,7 @@
 package dev.millrace.server.grpc;
 
 import dev.millrace.runtime.Headers;
+import dev.millrace.runtime.Trace;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.Metadata;
@@ -11,7 +12,10 @@ import java.util.Set;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** The metadata that a gRPC call came with: texts, without those of the transport. */
+/**
+ * The metadata that a gRPC call came with: texts, without those of the transport. If the call is
+ * traced, what says so names its own span, and not the client's.
+ */
 public final class CallHeaders implements Headers {
   private static final Context.Key<Metadata> METADATA = Context.key("millrace-metadata");
 
@@ -19,14 +23,16 @@ public final class CallHeaders implements Headers {
       Set.of("content-type", "grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te");
 
   private final @Nullable Metadata metadata;
+  private final Trace trace;
 
-  private CallHeaders(@Nullable Metadata metadata) {
+  private CallHeaders(@Nullable Metadata metadata, Trace trace) {
     this.metadata = metadata;
+    this.trace = trace;
   }
 
   /** Those of the call under way. */
   public static Headers current() {
-    return new CallHeaders(METADATA.get());
+    return new CallHeaders(METADATA.get(), CallSpans.TRACE.get());
   }
 
   /** Makes {@link #current} know them. */
@@ -42,12 +48,19 @@ public final class CallHeaders implements Headers {
   }
 
   @Override
+  public Trace trace() {
+    return trace;
+  }
+
+  @Override
   public void forEach(BiConsumer<String, String> action) {
     if (metadata == null) {
       return;
     }
     for (String name : metadata.keys()) {
-      if (name.endsWith(Metadata.BINARY_HEADER_SUFFIX) || OF_THE_TRANSPORT.contains(name)) {
+      if (name.endsWith(Metadata.BINARY_HEADER_SUFFIX)
+          || OF_THE_TRANSPORT.contains(name)
+          || Trace.tells(trace.span(), name)) {
         continue;
       }
       Iterable<String> values =
@@ -56,5 +69,6 @@ public final class CallHeaders implements Headers {
         values.forEach(value -> action.accept(name, value));
       }
     }
+    Trace.tellContext(trace.span(), action);
   }
 }

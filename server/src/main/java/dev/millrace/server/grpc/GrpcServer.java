@@ -13,12 +13,14 @@ import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.netty.channel.Channel;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.opentelemetry.api.trace.Tracer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
@@ -43,6 +45,7 @@ public final class GrpcServer implements Http2Server {
       GrpcConfig config,
       EventLoops loops,
       SharedMemory memory,
+      Optional<Tracer> tracer,
       List<BindableService> others) {
     List<BindableService> services = new ArrayList<>(others);
     services.add(new InferenceService(models, name, version, ticker, memory));
@@ -64,6 +67,7 @@ public final class GrpcServer implements Http2Server {
             .maxConcurrentCallsPerConnection(config.maxCallsPerConnection())
             // Far above what cancelling clients do, far below what an attack needs.
             .maxRstFramesPerWindow(10_000, 10);
+    tracer.ifPresent(each -> builder.intercept(new CallSpans(each)));
     if (config.reflection()) {
       services.add(ProtoReflectionServiceV1.newInstance());
       services.add(oldReflection());
@@ -105,6 +109,7 @@ public final class GrpcServer implements Http2Server {
    * @param ticker the one that {@code models} measures deadlines with
    * @param loops for timers
    * @param memory where clients may have tensors
+   * @param tracer makes the spans of calls, if there are to be any
    * @param others services of other protocols beside V2's
    */
   public static GrpcServer start(
@@ -115,8 +120,10 @@ public final class GrpcServer implements Http2Server {
       GrpcConfig config,
       EventLoops loops,
       SharedMemory memory,
+      Optional<Tracer> tracer,
       List<BindableService> others) {
-    GrpcServer grpc = new GrpcServer(models, name, version, ticker, config, loops, memory, others);
+    GrpcServer grpc =
+        new GrpcServer(models, name, version, ticker, config, loops, memory, tracer, others);
     try {
       grpc.server.start();
     } catch (IOException e) {

@@ -58,6 +58,10 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     return frontEnd.config();
   }
 
+  HttpSpans spans() {
+    return frontEnd.spans();
+  }
+
   Executor workers() {
     return frontEnd.workers();
   }

@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.runtime.Trace;
 import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -51,6 +52,7 @@ public final class HttpExchange implements Runnable {
   private final HttpConnection connection;
   private final @Nullable HttpRequest request;
   private final @Nullable Route route;
+  private final Trace trace;
   private final long startNanos = System.nanoTime();
   private @Nullable ByteBuf body;
 
@@ -89,6 +91,8 @@ public final class HttpExchange implements Runnable {
     this.connection = connection;
     this.request = request;
     this.route = route;
+    this.trace =
+        request == null || route == null ? Trace.NONE : connection.spans().start(request, route);
   }
 
   // ---- the request
@@ -100,6 +104,16 @@ public final class HttpExchange implements Runnable {
 
   public HttpHeaders headers() {
     return requireRequest().headers();
+  }
+
+  /** The request's headers, with where it stands in a trace, for what answers it. */
+  public RequestHeaders requestHeaders() {
+    return new RequestHeaders(headers(), trace);
+  }
+
+  /** Where the request stands in a trace. */
+  public Trace trace() {
+    return trace;
   }
 
   private HttpRequest requireRequest() {
@@ -402,6 +416,7 @@ public final class HttpExchange implements Runnable {
   /** Nobody waits for the answer any more. */
   void abort() {
     aborted = true;
+    HttpSpans.abort(trace);
     CompletableFuture<?> future = awaited;
     if (future != null) {
       future.cancel(true);
@@ -441,10 +456,11 @@ public final class HttpExchange implements Runnable {
     return request != null && request.method().equals(HttpMethod.HEAD);
   }
 
-  /** Counts the answer, which is being sent. */
+  /** Counts the answer, which is being sent, and ends the request's span. */
   void measure(RouteMeters unrouted) {
     RouteMeters meters = route == null ? unrouted : route.meters();
     int status = stream == null ? response().status() : stream.status();
     meters.answered(status, System.nanoTime() - startNanos);
+    HttpSpans.end(trace, status);
   }
 }

@@ -2,7 +2,9 @@ package dev.millrace.server.http;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.channel.ChannelPipeline;
+import io.opentelemetry.api.trace.Tracer;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,6 +19,7 @@ public final class HttpFrontEnd {
   private final HttpConfig config;
   private final Router router;
   private final RouteMeters unrouted;
+  private final HttpSpans spans;
   private final Executor workers;
   private final BooleanSupplier pressed;
   private final Set<HttpConnection> connections = ConcurrentHashMap.newKeySet();
@@ -27,6 +30,7 @@ public final class HttpFrontEnd {
   /**
    * A front end of these protocols.
    *
+   * @param tracer makes the spans of requests, if there are to be any
    * @param workers runs what is too much for an event loop; may block on nothing else
    * @param pressed whether there is so much in memory that no more is to be read for now; asked
    *     often, by any thread
@@ -35,11 +39,13 @@ public final class HttpFrontEnd {
       HttpConfig config,
       List<Routes> protocols,
       MeterRegistry meters,
+      Optional<Tracer> tracer,
       Executor workers,
       BooleanSupplier pressed) {
     this.config = config;
     this.workers = workers;
     this.pressed = pressed;
+    this.spans = new HttpSpans(tracer);
     HttpMeters httpMeters = new HttpMeters(meters);
     this.unrouted = httpMeters.of("none");
     this.router = new Router(httpMeters);
@@ -89,6 +95,10 @@ public final class HttpFrontEnd {
   /** Measures what no route answers. */
   RouteMeters unrouted() {
     return unrouted;
+  }
+
+  HttpSpans spans() {
+    return spans;
   }
 
   Executor workers() {

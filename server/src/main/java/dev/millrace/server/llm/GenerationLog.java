@@ -10,7 +10,6 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.runtime.ModelLease;
-import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -110,7 +109,9 @@ final class GenerationLog {
 
   private static Parameters parameters(LlmRequest request) {
     Map<String, Object> parameters = new LinkedHashMap<>();
-    new RequestHeaders(request.exchange().headers())
+    request
+        .exchange()
+        .requestHeaders()
         .forEach((name, value) -> {
           String key = name.toLowerCase(Locale.ROOT);
           if (!key.equals("authorization")) {

@@ -15,7 +15,6 @@ import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.Answer;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.json.JsonSource;
 import dev.millrace.server.json.JsonWriter;
 import io.netty.buffer.ByteBuf;
@@ -75,7 +74,7 @@ final class LocalEmbeddings {
             Parameters.empty(),
             Deadline.none());
     exchange.await(
-        server.infer(inference, new RequestHeaders(exchange.headers())),
+        server.infer(inference, exchange.requestHeaders()),
         new Vectors(name, spec.name(), wish.isBase64, wish.characters()));
   }
 

@@ -7,7 +7,6 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.GenerationRequest;
 import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.ResponseStream;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -72,7 +71,8 @@ final class LocalGeneration {
 
   private static Map<String, String> headers(HttpExchange exchange) {
     Map<String, String> headers = new HashMap<>();
-    new RequestHeaders(exchange.headers())
+    exchange
+        .requestHeaders()
         .forEach((name, value) ->
             headers.merge(name.toLowerCase(Locale.ROOT), value, (a, b) -> a + ", " + b));
     return headers;

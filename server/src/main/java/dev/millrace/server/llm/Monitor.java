@@ -9,6 +9,7 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoop;
 import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.opentelemetry.api.trace.Span;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -148,6 +149,7 @@ final class Monitor {
               "GET",
               path,
               EmptyHttpHeaders.INSTANCE,
+              Span.getInvalid(),
               replica.upstream().key().map(key -> "Bearer " + key).orElse(null),
               "",
               0);

@@ -12,6 +12,7 @@ import dev.millrace.server.llm.TimeLimits.Limit;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.opentelemetry.api.trace.Span;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -75,6 +76,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
 
   // The attempt that is under way.
   private Replica.@Nullable Visit visit;
+
+  private Span span = Span.getInvalid();
 
   /** The upstream that was asked last; empty before. */
   private String asked = "";
@@ -209,6 +212,9 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     tried.add(chosen);
     asked = chosen.upstream().toString();
     visit = chosen.begin(System.nanoTime());
+    span =
+        GenerationSpans.start(
+            exchange.trace(), request.operation(), model.id().name(), chosen.upstream());
     open(chosen, false);
   }
 
@@ -272,6 +278,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
             request.operation().method().name(),
             request.path(),
             exchange.headers(),
+            span,
             authorization(chosen),
             request.id(),
             body.readableBytes());
@@ -532,6 +539,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
 
   private void failed(int code, String message, boolean isRetried) {
     current().failed(System.nanoTime());
+    GenerationSpans.fail(span, Integer.toString(code), message);
     endAttempt();
     if (isRetried) {
       answer.retried();
@@ -555,6 +563,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
       visit = null;
       left.ended();
     }
+    span.end();
     held.release();
     form = Form.NONE;
     if (framer != null) {
@@ -685,10 +694,14 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     StreamObserver seen = observer;
     if (seen != null) {
       series.tokens(seen.usage().input(), seen.usage().output());
+      GenerationSpans.tokens(span, seen.usage());
       if (seen.events() > 1) {
         long tokens = Math.max(seen.usage().output(), seen.events());
         series.streamed(seen.lastNanos() - seen.firstNanos(), tokens);
       }
+    }
+    if (!error.isEmpty()) {
+      GenerationSpans.fail(span, error, "");
     }
     parts.log().ended(target.lease(), request, seen, code);
     limits.stop();

@@ -3,10 +3,12 @@ package dev.millrace.server.llm;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import dev.millrace.api.spi.Upstream;
+import dev.millrace.runtime.Trace;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.opentelemetry.api.trace.Span;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -43,6 +45,7 @@ final class RequestHead {
   /**
    * A request's head.
    *
+   * @param span that the upstream's are to be below
    * @param authorization what it says in {@code Authorization}; null for nothing
    */
   static ByteBuf write(
@@ -51,6 +54,7 @@ final class RequestHead {
       String method,
       String path,
       HttpHeaders headers,
+      Span span,
       @Nullable String authorization,
       String id,
       int bodySize) {
@@ -58,7 +62,12 @@ final class RequestHead {
     String base = upstream.address().getRawPath();
     head.append(method).append(' ').append(base == null ? "" : base).append(path);
     head.append(" HTTP/1.1\r\nHost: ").append(upstream.address().getRawAuthority()).append("\r\n");
-    forEach(headers, OWN, (name, value) -> line(head, name, value));
+    forEach(headers, OWN, (name, value) -> {
+      if (!Trace.tells(span, name)) {
+        line(head, name, value);
+      }
+    });
+    Trace.tellContext(span, (name, value) -> line(head, name, value));
     if (authorization != null) {
       line(head, "Authorization", authorization);
     }

@@ -72,7 +72,7 @@ public final class GenerateRoutes implements Routes {
     InferenceRequest request = GenerateRequest.read(model, metadata, exchange.body());
     GenerateAnswer answer =
         new GenerateAnswer(stream, !request.id().isEmpty(), metadata.inputs().isEmpty());
-    RequestHeaders headers = new RequestHeaders(exchange.headers());
+    RequestHeaders headers = exchange.requestHeaders();
     if (stream && description.streams()) {
       new GenerateStream(exchange, answer).start(server.stream(request, headers));
     } else {

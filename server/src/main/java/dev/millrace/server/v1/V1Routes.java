@@ -9,6 +9,7 @@ import dev.millrace.runtime.Headers;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
+import dev.millrace.runtime.Trace;
 import dev.millrace.server.http.HttpExchange;
 import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
@@ -18,6 +19,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.http.HttpMethod;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 
 /**
@@ -169,9 +171,18 @@ public final class V1Routes implements Routes {
 
   /** The request's headers, and what tells the logger by which protocol it came. */
   private static Headers headers(HttpExchange exchange) {
-    return action -> {
-      action.accept(":protocol", "v1");
-      new RequestHeaders(exchange.headers()).forEach(action);
+    RequestHeaders sent = exchange.requestHeaders();
+    return new Headers() {
+      @Override
+      public Trace trace() {
+        return sent.trace();
+      }
+
+      @Override
+      public void forEach(BiConsumer<String, String> action) {
+        action.accept(":protocol", "v1");
+        sent.forEach(action);
+      }
     };
   }
 

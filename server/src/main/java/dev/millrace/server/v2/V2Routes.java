@@ -7,7 +7,6 @@ import dev.millrace.api.TensorSpec;
 import dev.millrace.runtime.ModelDescription;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.server.http.HttpExchange;
-import dev.millrace.server.http.RequestHeaders;
 import dev.millrace.server.http.Router;
 import dev.millrace.server.http.Routes;
 import dev.millrace.server.json.JsonWriter;
@@ -122,7 +121,7 @@ public final class V2Routes implements Routes {
       throw e;
     }
     exchange.await(
-        server.infer(request.inference(), new RequestHeaders(exchange.headers())),
+        server.infer(request.inference(), exchange.requestHeaders()),
         new InferAnswer(request.outputs(), finisher, binaryType));
   }
 

@@ -13,6 +13,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -31,7 +32,7 @@ public final class TestServer implements AutoCloseable {
   public TestServer(HttpConfig config, Routes... protocols) {
     List<Routes> all = new ArrayList<>(List.of(protocols));
     all.add(new ServerRoutes(meters));
-    frontEnd = new HttpFrontEnd(config, all, meters, workers, pressed::get);
+    frontEnd = new HttpFrontEnd(config, all, meters, Optional.empty(), workers, pressed::get);
     listener =
         new ServerBootstrap()
             .group(loops.group())
