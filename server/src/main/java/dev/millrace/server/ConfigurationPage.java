@@ -366,6 +366,11 @@ final class ConfigurationPage {
       `health-route` and `predict-route`. The model has to be in the image or on a volume:
       `AIP_STORAGE_URI` is not fetched.
 
+      ## Traces
+
+      OpenTelemetry's own variables say where spans of requests are sent, if anywhere, and which:
+      `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER` and so on, in [tracing.md](tracing.md).
+
       ## Stopping
 
       After SIGTERM or SIGINT the server is not ready, but serves on for `drain-delay`. Then it

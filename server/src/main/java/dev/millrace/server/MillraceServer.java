@@ -80,7 +80,7 @@ public final class MillraceServer implements AutoCloseable {
     this.config = config;
     this.meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     this.processMetrics = ProcessMetrics.bind(meters);
-    this.tracing = Tracing.start(config.tracing(), config.name(), meters);
+    this.tracing = Tracing.start(config.tracing(), config.name(), Version.text(), meters);
     Optional<Tracer> tracer = tracing.map(Tracing::tracer);
     this.models =
         ModelServer.create(

@@ -207,8 +207,7 @@ class TracingTest {
       Metadata metadata = new Metadata();
       metadata.put(Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER), SAMPLED);
       try {
-        var _ =
-            HealthGrpc.newBlockingStub(channel).check(HealthCheckRequest.getDefaultInstance());
+        var _ = HealthGrpc.newBlockingStub(channel).check(HealthCheckRequest.getDefaultInstance());
         GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub stub =
             GRPCInferenceServiceGrpc.newBlockingStub(channel)
                 .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(metadata));
@@ -277,11 +276,12 @@ class TracingTest {
     try (MillraceServer server = start(collector.config(Map.of()), "slow 200ms");
         RestClient client = new RestClient(server.port())) {
       String body = "{\"parameters\":{\"timeout\":1000}," + SumModels.REQUEST.substring(1);
-      assertThat(client.call("POST", INFER, body).status()).isEqualTo(504);
+      assertThat(client.call("POST", INFER, body).status()).isIn(503, 504);
 
       Span prediction = collector.await("predict sum");
       assertThat(prediction.getStatus().getCode()).isEqualTo(StatusCode.STATUS_CODE_ERROR);
-      assertThat(attributes(prediction)).containsEntry("error.type", "deadline_exceeded");
+      assertThat(attributes(prediction).get("error.type"))
+          .isIn("deadline_exceeded", "unavailable"); // too late, or foreseen to be
     }
   }
 

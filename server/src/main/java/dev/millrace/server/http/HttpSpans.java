@@ -70,7 +70,8 @@ final class HttpSpans {
             .setAttribute(ROUTE, route.template())
             .setAttribute(SCHEME, "http")
             .setAttribute(
-                PATH, target.substring(Math.max(0, Router.pathStart(target)), Router.pathEnd(target)));
+                PATH,
+                target.substring(Math.max(0, Router.pathStart(target)), Router.pathEnd(target)));
     Span span = builder.startSpan();
     if (span.isRecording()) {
       span.setAttribute(VERSION, request.protocolVersion().minorVersion() == 0 ? "1.0" : "1.1");

@@ -30,7 +30,8 @@ public record RequestHeaders(HttpHeaders headers, Trace trace) implements Header
   public void forEach(BiConsumer<String, String> action) {
     for (Map.Entry<String, String> header : headers) {
       String name = header.getKey();
-      if (!OF_THE_CONNECTION.contains(name.toLowerCase(Locale.ROOT)) && !Trace.tells(trace.span(), name)) {
+      if (!OF_THE_CONNECTION.contains(name.toLowerCase(Locale.ROOT))
+          && !Trace.tells(trace.span(), name)) {
         action.accept(name, header.getValue());
       }
     }

@@ -62,11 +62,14 @@ final class RequestHead {
     String base = upstream.address().getRawPath();
     head.append(method).append(' ').append(base == null ? "" : base).append(path);
     head.append(" HTTP/1.1\r\nHost: ").append(upstream.address().getRawAuthority()).append("\r\n");
-    forEach(headers, OWN, (name, value) -> {
-      if (!Trace.tells(span, name)) {
-        line(head, name, value);
-      }
-    });
+    forEach(
+        headers,
+        OWN,
+        (name, value) -> {
+          if (!Trace.tells(span, name)) {
+            line(head, name, value);
+          }
+        });
     Trace.tellContext(span, (name, value) -> line(head, name, value));
     if (authorization != null) {
       line(head, "Authorization", authorization);

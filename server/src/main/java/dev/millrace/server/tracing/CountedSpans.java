@@ -115,7 +115,8 @@ final class CountedSpans {
     } else {
       meters.failed(count);
       if (isFailing.compareAndSet(false, true)) {
-        log.warn("Spans cannot be exported, and are lost: {}", reason(result.getFailureThrowable()));
+        log.warn(
+            "Spans cannot be exported, and are lost: {}", reason(result.getFailureThrowable()));
       }
     }
   }

@@ -1,7 +1,6 @@
 package dev.millrace.server.tracing;
 
 import dev.millrace.runtime.SpanMeters;
-import dev.millrace.server.Version;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.Tracer;
@@ -26,7 +25,9 @@ import org.slf4j.LoggerFactory;
 public final class Tracing {
   private static final Logger log = LoggerFactory.getLogger(Tracing.class);
 
-  /** The library's own log of what {@link CountedSpans} tells of; held, or it would be forgotten. */
+  /**
+   * The library's own log of what {@link CountedSpans} tells of; held, or it would be forgotten.
+   */
   private static final java.util.logging.Logger EXPORTER_LOG =
       java.util.logging.Logger.getLogger("io.opentelemetry.exporter");
 
@@ -35,10 +36,12 @@ public final class Tracing {
       AttributeKey.stringKey("service.version");
 
   private final OpenTelemetrySdk sdk;
+  private final String version;
   private final CountedSpans spans;
 
-  private Tracing(OpenTelemetrySdk sdk, CountedSpans spans) {
+  private Tracing(OpenTelemetrySdk sdk, String version, CountedSpans spans) {
     this.sdk = sdk;
+    this.version = version;
     this.spans = spans;
   }
 
@@ -47,9 +50,10 @@ public final class Tracing {
    * warned of, and then nothing is traced: others than the server's user set them too.
    *
    * @param service what the server is called, unless a variable says so
+   * @param version the server's
    */
   public static Optional<Tracing> start(
-      TracingConfig config, String service, MeterRegistry registry) {
+      TracingConfig config, String service, String version, MeterRegistry registry) {
     CountedSpans spans = new CountedSpans(new SpanMeters(registry));
     if (!config.isOn()) {
       return Optional.empty();
@@ -59,7 +63,7 @@ public final class Tracing {
       OpenTelemetrySdk sdk =
           AutoConfiguredOpenTelemetrySdk.builder()
               .addPropertiesCustomizer(ignored -> properties(config))
-              .addResourceCustomizer((resource, ignored) -> named(resource, service))
+              .addResourceCustomizer((resource, ignored) -> named(resource, service, version))
               .addSpanProcessorCustomizer((queue, properties) ->
                   spans.before(queue, properties.getInt("otel.bsp.max.queue.size", 2048)))
               .addSpanExporterCustomizer((exporter, ignored) -> spans.behind(exporter))
@@ -67,9 +71,13 @@ public final class Tracing {
               .disableShutdownHook()
               .build()
               .getOpenTelemetrySdk();
-      return Optional.of(new Tracing(sdk, spans));
+      return Optional.of(new Tracing(sdk, version, spans));
     } catch (ConfigurationException e) {
-      log.warn("Requests are not traced: {}", e.getMessage());
+      Throwable cause = e.getCause();
+      log.warn(
+          "Requests are not traced: {}{}",
+          e.getMessage(),
+          cause == null ? "" : ": " + cause.getMessage());
       return Optional.empty();
     }
   }
@@ -86,20 +94,20 @@ public final class Tracing {
     return properties;
   }
 
-  private static Resource named(Resource resource, String service) {
+  private static Resource named(Resource resource, String service, String version) {
     String given = resource.getAttribute(SERVICE_NAME);
     Resource named =
         given == null || given.startsWith("unknown_service")
             ? resource.toBuilder().put(SERVICE_NAME, service).build()
             : resource;
     return named.getAttribute(SERVICE_VERSION) == null
-        ? named.toBuilder().put(SERVICE_VERSION, Version.text()).build()
+        ? named.toBuilder().put(SERVICE_VERSION, version).build()
         : named;
   }
 
   /** Makes the spans. */
   public Tracer tracer() {
-    return sdk.getTracer("dev.millrace", Version.text());
+    return sdk.getTracer("dev.millrace", version);
   }
 
   /** Stops, and sends what waits within {@code grace}; what then still waits is lost. Blocks. */

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Triton's settings of its tracing. Requests are not traced here: the settings say so, and can only
- * be set to what they are.
+ * Triton's settings of its tracing. Its own traces are not made here, and OpenTelemetry's are set
+ * up otherwise: the settings say so, and can only be set to what they are.
  */
 public final class TraceSettings {
   private static final Map<String, List<String>> SETTINGS = settings();

@@ -84,11 +84,13 @@ class GenerationSpansTest {
     List<Span> attempts =
         collector.await(3).stream().filter(span -> span.getName().equals(ATTEMPT_SPAN)).toList();
     Span request = collector.await(REQUEST_SPAN);
-    assertThat(attempts).hasSize(2).allSatisfy(attempt -> {
-      assertThat(parentId(attempt)).isEqualTo(spanId(request));
-      assertThat(attempt.getStatus().getCode()).isEqualTo(StatusCode.STATUS_CODE_ERROR);
-      assertThat(attributes(attempt)).containsEntry("error.type", "503");
-    });
+    assertThat(attempts)
+        .hasSize(2)
+        .allSatisfy(attempt -> {
+          assertThat(parentId(attempt)).isEqualTo(spanId(request));
+          assertThat(attempt.getStatus().getCode()).isEqualTo(StatusCode.STATUS_CODE_ERROR);
+          assertThat(attributes(attempt)).containsEntry("error.type", "503");
+        });
     assertThat(request.getStatus().getCode()).isEqualTo(StatusCode.STATUS_CODE_ERROR);
   }
 }

@@ -116,8 +116,7 @@ public final class OtlpCollector implements AutoCloseable {
   }
 
   private static Map<String, String> attributes(List<KeyValue> list) {
-    return list.stream()
-        .collect(Collectors.toMap(KeyValue::getKey, each -> text(each.getValue())));
+    return list.stream().collect(Collectors.toMap(KeyValue::getKey, each -> text(each.getValue())));
   }
 
   private static String text(AnyValue value) {
@@ -129,7 +128,9 @@ public final class OtlpCollector implements AutoCloseable {
     };
   }
 
-  /** The header {@code traceparent} that names a span as the parent, and says that it is sampled. */
+  /**
+   * The header {@code traceparent} that names a span as the parent, and says that it is sampled.
+   */
   public static String traceparent(Span span) {
     return "00-" + traceId(span) + "-" + spanId(span) + "-01";
   }
