@@ -4,6 +4,7 @@ import static io.opentelemetry.api.common.AttributeKey.stringKey;
 
 import dev.millrace.runtime.Trace;
 import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
@@ -78,7 +79,7 @@ final class CallSpans implements ServerInterceptor {
             .startSpan();
     Context context = Context.current().withValue(TRACE, new Trace(tracer, span));
     return new Ended<>(
-        io.grpc.Contexts.interceptCall(context, new Answered<>(call, span), metadata, next), span);
+        Contexts.interceptCall(context, new Answered<>(call, span), metadata, next), span);
   }
 
   /** Ends the span with the status that a call is closed with. */
