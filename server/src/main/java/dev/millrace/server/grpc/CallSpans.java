@@ -41,11 +41,6 @@ final class CallSpans implements ServerInterceptor {
   private static final TextMapGetter<Metadata> HEADERS =
       new TextMapGetter<>() {
         @Override
-        public Iterable<String> keys(Metadata metadata) {
-          return metadata.keys();
-        }
-
-        @Override
         public @Nullable String get(@Nullable Metadata metadata, String name) {
           return metadata == null
               ? null

@@ -36,11 +36,6 @@ final class HttpSpans {
   private static final TextMapGetter<HttpHeaders> HEADERS =
       new TextMapGetter<>() {
         @Override
-        public Iterable<String> keys(HttpHeaders headers) {
-          return headers.names();
-        }
-
-        @Override
         public @Nullable String get(@Nullable HttpHeaders headers, String name) {
           return headers == null ? null : headers.get(name);
         }
