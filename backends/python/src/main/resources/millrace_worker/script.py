@@ -199,11 +199,10 @@ class Method:
     def __call__(self, payload, call):
         if not self.behind and not self.named:
             return self.function(payload)
-        return self.function(
-            payload,
-            *(given(what, call) for what in self.behind),
-            **{what: given(what, call) for what in self.named}
-        )
+        behind = [given(what, call) for what in self.behind]
+        if not self.named:
+            return self.function(payload, *behind)
+        return self.function(payload, *behind, **{what: given(what, call) for what in self.named})
 
 
 def is_inherited_from_kserve(function):

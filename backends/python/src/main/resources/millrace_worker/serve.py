@@ -35,14 +35,13 @@ class Connection:
         self.regions = Regions()
 
     def parse(self, frame):
-        region = self.regions.inputs
-        return wire.Call(frame, None if region is None else memoryview(region.map).toreadonly())
+        return wire.Call(frame, self.regions.inputs)
 
     def inputs_kept(self, call):
         """Whether the script still holds arrays over the region for inputs; if so it is let go."""
         call.tensors.clear()
         region = self.regions.inputs
-        if region is None or not region.is_held():
+        if not call.in_memory or not region.is_held():
             return False
         region.close()
         self.regions.inputs = None

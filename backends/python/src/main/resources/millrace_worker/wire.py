@@ -179,12 +179,13 @@ class Reader:
 class Call:
     """One request to the script."""
 
-    __slots__ = ("verb", "inline", "tensors", "parameters", "headers")
+    __slots__ = ("verb", "inline", "in_memory", "tensors", "parameters", "headers")
 
-    def __init__(self, body, memory):
+    def __init__(self, body, region):
         verb, flags, count = CALL_HEAD.unpack_from(body, HEAD_BYTES)
         self.verb = VERBS[verb]
         self.inline = flags & INLINE != 0
+        self.in_memory = flags & IN_MEMORY != 0
         reader = Reader(body)
         reader.at += CALL_HEAD.size
         heads = []
@@ -199,8 +200,8 @@ class Call:
             heads.append((name, DATATYPES[body[at]][0], tuple(shape), size))
         self.parameters, self.headers = reader.parameters()
         self.tensors = []
-        if flags & IN_MEMORY:
-            contents, at, step = memory, 0, ALIGNMENT
+        if self.in_memory:
+            contents, at, step = region.contents(), 0, ALIGNMENT
         else:
             contents, at, step = memoryview(body).toreadonly(), reader.at, 1
         for name, datatype, shape, size in heads:
