@@ -6,8 +6,14 @@ from . import kserve_shape, values
 from .values import BadValue, PREDICTIONS, RESPONSE
 from .wire import Tensor
 
+# Results that are what they are.
+PLAIN = {list, dict, tuple, str, int, float, bool, type(None)}
+
+
 async def settled(value):
     """What came of a call: awaited if it is to be, a list of what it yields."""
+    if type(value) in PLAIN:
+        return value
     if inspect.isawaitable(value):
         value = await value
     if inspect.isasyncgen(value):
@@ -36,6 +42,14 @@ class Chain:
         self.model = options["name"]
         self.inner = specs(options["inner-inputs"])
         self.outputs = specs(options["outputs"])
+        self.is_bare = (
+            predictor is not None
+            and transformer is None
+            and not (
+                predictor.is_kserve
+                and (predictor.methods["preprocess"] or predictor.methods["postprocess"])
+            )
+        )
 
     @property
     def is_async(self):
@@ -67,8 +81,19 @@ class Chain:
         if call.verb == "postprocess":
             return await self.only_postprocess(call)
         texts = values.is_texts(call.tensors)
+        if self.is_bare:
+            result = self.method(call)(self.payload(call, texts, self.predictor), call)
+            if type(result) not in PLAIN:
+                result = await settled(result)
+            return self.encode(result, texts)
         result = await settled(await self.begin(call, texts))
         return await self.finish(result, call, texts)
+
+    def method(self, call):
+        found = self.predictor.methods.get(call.verb)
+        if found is None:
+            raise BadValue("the script has no method %s" % call.verb, 501)
+        return found
 
     async def stream(self, call):
         """The tensors of one response after the other: for each that the script yields, as it does."""
@@ -93,9 +118,7 @@ class Chain:
 
     async def begin(self, call, texts):
         """Prepares the inputs, and calls the method that is asked for; what it returned."""
-        found = self.predictor.methods.get(call.verb)
-        if found is None:
-            raise BadValue("the script has no method %s" % call.verb, 501)
+        found = self.method(call)
         payload = self.payload(call, texts, self.predictor)
         if self.transformer is not None:
             body = self.body(call, texts, self.transformer, payload)

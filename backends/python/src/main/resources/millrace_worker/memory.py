@@ -27,6 +27,10 @@ class Region:
             raise
         self.unused = self.references()
 
+    def contents(self):
+        """All of it, to be read."""
+        return memoryview(self.map).toreadonly()
+
     def references(self):
         return sys.getrefcount(self.map)
 

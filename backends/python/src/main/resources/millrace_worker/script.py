@@ -189,6 +189,7 @@ class Method:
             self.function
         )
         self.behind, self.named = asked_for(self.function, is_kserve_model(type(owner)))
+        self.does_nothing = is_inherited_from_kserve(self.function)
 
     @property
     def uses_request(self):
@@ -196,11 +197,19 @@ class Method:
         return bool(self.behind or self.named)
 
     def __call__(self, payload, call):
-        return self.function(
-            payload,
-            *(given(what, call) for what in self.behind),
-            **{what: given(what, call) for what in self.named}
-        )
+        if not self.behind and not self.named:
+            return self.function(payload)
+        behind = [given(what, call) for what in self.behind]
+        if not self.named:
+            return self.function(payload, *behind)
+        return self.function(payload, *behind, **{what: given(what, call) for what in self.named})
+
+
+def is_inherited_from_kserve(function):
+    """Whether a step is the one of kserve's own class that only hands on what it gets."""
+    code = getattr(function, "__code__", None)
+    module = getattr(function, "__module__", None) or ""
+    return code is not None and module.split(".")[0] == "kserve" and not code.co_names
 
 
 def asked_for(function, is_kserve):
@@ -257,6 +266,10 @@ class Part:
                 "class %s of %s has no method %s"
                 % (type(self.owner).__name__, os.path.basename(path), " or ".join(needs))
             )
+        if "predict" in needs:
+            for name in ("preprocess", "postprocess"):
+                if self.methods[name] is not None and self.methods[name].does_nothing:
+                    self.methods[name] = None
 
     @classmethod
     def of_object(cls, owner):

@@ -16,6 +16,9 @@ from .memory import Regions
 
 TRACE_LINES = 6
 
+# What a result begins with, by its flags.
+FLAGS = [bytes((flags,)) for flags in range(8)]
+
 # Characters of a traceback that are told.
 MOST_TRACE = 8 << 10
 
@@ -26,17 +29,19 @@ class Connection:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(path)
+        self.frames = wire.Frames(self.socket)
+        self.is_open = True
+        self.awaited = None
         self.regions = Regions()
 
-    def parse(self, body):
-        region = self.regions.inputs
-        return wire.Call(body, None if region is None else memoryview(region.map).toreadonly())
+    def parse(self, frame):
+        return wire.Call(frame, self.regions.inputs)
 
     def inputs_kept(self, call):
         """Whether the script still holds arrays over the region for inputs; if so it is let go."""
         call.tensors.clear()
         region = self.regions.inputs
-        if region is None or not region.is_held():
+        if not call.in_memory or not region.is_held():
             return False
         region.close()
         self.regions.inputs = None
@@ -44,14 +49,15 @@ class Connection:
 
     def answer(self, tensors, inline):
         """The parts of the frame for these tensors; contents are in it or in shared memory."""
-        size = sum(len(tensor.data) for tensor in tensors)
+        size = 0
+        for tensor in tensors:
+            size += len(tensor.data)
         if size > wire.MOST_BYTES:
             raise script.values.BadValue(
                 "the result has %d bytes; the most is %d" % (size, wire.MOST_BYTES)
             )
         if size <= wire.MOST_INLINE or inline:
-            parts = [bytes(tensor.data) for tensor in tensors]
-            return 0, b"", (wire.heads(tensors), *parts)
+            return 0, b"", (wire.heads(tensors), *[bytes(tensor.data) for tensor in tensors])
         step = wire.ALIGNMENT
         room = sum(-(-len(tensor.data) // step) * step for tensor in tensors)
         flags = wire.IN_MEMORY
@@ -67,9 +73,9 @@ class Connection:
         status = script.status_of(failure)
         return status, script.message_of(failure, status), trace_of(failure)
 
-    async def reply_to(self, chain_of_script, body):
+    async def reply_to(self, chain_of_script, frame):
         """The frame that answers a call."""
-        call = self.parse(body)
+        call = self.parse(frame)
         failed = None
         try:
             tensors = await chain_of_script.call(call)
@@ -80,15 +86,15 @@ class Connection:
         kept = wire.INPUTS_KEPT if self.inputs_kept(call) else 0
         if failed is not None:
             return wire.error(*failed, flags=kept)
-        return wire.frame(wire.RESULT, struct.pack("<B", flags | kept), region, *parts)
+        return wire.frame(wire.RESULT, FLAGS[flags | kept], region, *parts)
 
-    def other(self, kind, body):
+    def other(self, kind, frame):
         """The frame that answers what is no call."""
         if kind == wire.PING:
             return wire.frame(wire.PONG)
         if kind == wire.MEMORY:
             try:
-                region = self.regions.provide_inputs(struct.unpack("<Q", body)[0])
+                region = self.regions.provide_inputs(wire.Reader(frame).take("<Q"))
             except (OSError, MemoryError, ValueError, AttributeError) as e:
                 return wire.error(503, "no shared memory: %s" % e)
             return wire.frame(wire.REGION, struct.pack("<IQ", region.descriptor, region.size))
@@ -96,22 +102,22 @@ class Connection:
 
     def serve(self, chain_of_script):
         """Answers calls to a script without coroutines, on this thread."""
-        sock = self.socket
+        receive, send = self.frames.receive, self.socket.sendall
         while True:
-            received = wire.receive(sock)
-            if received is None:
+            frame = receive()
+            if frame is None:
                 return
-            kind, body = received
+            kind = wire.kind_of(frame)
             if kind == wire.CALL:
-                sock.sendall(chain.run(self.reply_to(chain_of_script, body)))
+                send(chain.run(self.reply_to(chain_of_script, frame)))
             elif kind == wire.STREAM:
-                self.stream(chain_of_script, body)
+                self.stream(chain_of_script, frame)
             elif kind != wire.CANCEL:  # one that came too late means nothing
-                sock.sendall(self.other(kind, body))
+                send(self.other(kind, frame))
 
-    def stream(self, chain_of_script, body):
+    def stream(self, chain_of_script, frame):
         """Sends responses as the script makes them, until they end or something comes in: the order to stop."""
-        responses = chain_of_script.stream(self.parse(body))
+        responses = chain_of_script.stream(self.parse(frame))
         try:
             try:
                 while not self.is_spoken_to():
@@ -125,7 +131,13 @@ class Connection:
             reply = wire.error(*self.failure(e))
         self.socket.sendall(reply)
 
+    async def spoken_to(self, loop):
+        if not self.frames.rest:
+            await self.come_in(loop)
+
     def is_spoken_to(self):
+        if self.frames.rest:
+            return True
         try:
             self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             return True
@@ -141,43 +153,63 @@ class Connection:
         """Answers calls on the event loop, where those of other connections go on meanwhile."""
         sock = self.socket
         sock.setblocking(False)
-        incoming = asyncio.ensure_future(self.receive(loop))
+        loop.add_reader(sock, self.read, loop)
         while True:
-            received = await incoming
-            if received is None:
+            frame = await self.receive(loop)
+            if frame is None:
                 return
-            kind, body = received
-            incoming = asyncio.ensure_future(self.receive(loop))
+            kind = wire.kind_of(frame)
             if kind == wire.CALL:
-                await loop.sock_sendall(sock, await self.reply_to(chain_of_script, body))
+                await loop.sock_sendall(sock, await self.reply_to(chain_of_script, frame))
             elif kind == wire.STREAM:
-                responses = chain_of_script.stream(self.parse(body))
-                await self.send_all(responses, self.response, loop, incoming)
+                responses = chain_of_script.stream(self.parse(frame))
+                await self.send_all(responses, self.response, loop)
             elif kind == wire.GENERATE:
-                await self.generate(chain_of_script.predictor.completions, loop, body, incoming)
+                await self.generate(chain_of_script.predictor.completions, loop, frame)
             elif kind != wire.CANCEL:  # one that came too late means nothing
-                await loop.sock_sendall(sock, self.other(kind, body))
+                await loop.sock_sendall(sock, self.other(kind, frame))
+
+    def read(self, loop):
+        """Takes in what there is, for who waits for it."""
+        try:
+            data = self.socket.recv(wire.READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not self.frames.read(data):
+            self.is_open = False
+            loop.remove_reader(self.socket)
+        if self.awaited is not None and not self.awaited.done():
+            self.awaited.set_result(None)
+
+    async def come_in(self, loop):
+        """Waits until more was read, or the other end is gone."""
+        if self.is_open:
+            self.awaited = loop.create_future()
+            await self.awaited
 
     async def receive(self, loop):
-        head = await receive_exactly(loop, self.socket, 5)
-        if head is None:
-            return None
-        length, kind = struct.unpack("<IB", head)
-        body = await receive_exactly(loop, self.socket, length - 1)
-        return None if body is None else (kind, body)
+        """As that of the frames."""
+        while True:
+            frame = self.frames.take()
+            if frame is not None or not self.is_open:
+                return frame
+            await self.come_in(loop)
 
-    async def generate(self, generator, loop, body, incoming):
+    async def generate(self, generator, loop, frame):
         """Sends the parts of an answer in the form of OpenAI's API."""
         if generator is None:
             reply = wire.error(501, "the script does not generate")
             await loop.sock_sendall(self.socket, reply)
             return
-        operation, headers, request = wire.generation(body)
+        operation, headers, request = wire.generation(frame)
         parts = generator.parts(completions.OPERATIONS[operation], headers, request)
-        await self.send_all(parts, part_frame, loop, incoming)
+        await self.send_all(parts, part_frame, loop)
 
-    async def send_all(self, parts, frame_of, loop, incoming):
+    async def send_all(self, parts, frame_of, loop):
         """Sends parts as they are made, until they end or something comes in: the order to stop."""
+        incoming = asyncio.ensure_future(self.spoken_to(loop))
         try:
             try:
                 while True:
@@ -197,23 +229,13 @@ class Connection:
             reply = wire.frame(wire.END)
         except (Exception, SystemExit) as e:
             reply = wire.error(*self.failure(e))
+        incoming.cancel()
         await loop.sock_sendall(self.socket, reply)
 
 
 def part_frame(part):
     whole, json = part
     return wire.frame(wire.PART, struct.pack("<B", int(whole)), json)
-
-
-async def receive_exactly(loop, sock, size):
-    data = bytearray(size)
-    view = memoryview(data)
-    while len(view):
-        count = await loop.sock_recv_into(sock, view)
-        if count == 0:
-            return None
-        view = view[count:]
-    return data
 
 
 def trace_of(failure):
@@ -359,8 +381,7 @@ def main(path):
     die_with_server()
     prefer_for_oom_killer()
     lifeline = Connection(path)
-    kind, body = wire.receive(lifeline.socket)
-    options = wire.Reader(body).texts()
+    options = wire.Reader(wire.receive(lifeline.socket)).texts()
     connections = [Connection(path) for _ in range(int(options["connections"]))]
     close_in_children([lifeline, *connections])
     loop = asyncio.new_event_loop()

@@ -28,12 +28,14 @@ class BadValue(Exception):
 
 # ---- tensors to values
 
+scan = json.JSONDecoder().scan_once
+
 
 def elements(tensor):
     """The elements of a BYTES tensor."""
     data, at, found = tensor.data, 0, []
     while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
+        (length,) = wire.LENGTH.unpack_from(data, at)
         at += 4
         found.append(bytes(data[at : at + length]))
         at += length
@@ -50,20 +52,27 @@ def is_texts(tensors):
 
 def parse_texts(tensor):
     """The values of JSON texts: a list, or of a tensor without dimensions the one value."""
-    texts = elements(tensor)
+    found = []
     try:
-        if not tensor.shape:
-            return json.loads(texts[0])
-        return json.loads(b"[" + b",".join(texts) + b"]")
-    except ValueError:
-        for number, text in enumerate(texts):
-            try:
-                json.loads(text)
-            except ValueError as e:
-                raise BadValue(
-                    "element %d of '%s' is no JSON text: %s" % (number, tensor.name, e), 400
-                ) from None
-        raise BadValue("the elements of '%s' are no JSON texts" % tensor.name, 400) from None
+        for text in elements(tensor):
+            found.append(parse(text))
+    except ValueError as e:
+        raise BadValue(
+            "element %d of '%s' is no JSON text: %s" % (len(found), tensor.name, e), 400
+        ) from None
+    return found if tensor.shape else found[0]
+
+
+def parse(text):
+    """As json.loads, which is asked only about what is more than a value in UTF-8."""
+    try:
+        string = text.decode()
+        value, end = scan(string, 0)
+        if end == len(string):
+            return value
+    except (StopIteration, ValueError):
+        pass
+    return json.loads(text)
 
 
 def text_or_bytes(element):
@@ -172,23 +181,30 @@ def plain(value):
     )
 
 
-def dump(value, what="the result"):
+def encoder(ensure_ascii):
+    return json.JSONEncoder(
+        default=plain, separators=(",", ":"), ensure_ascii=ensure_ascii
+    ).encode
+
+
+as_text = encoder(ensure_ascii=False)
+as_ascii = encoder(ensure_ascii=True)
+
+
+def dump(value, what="the result", *numbers):
     try:
         try:
-            return json.dumps(
-                value, default=plain, separators=(",", ":"), ensure_ascii=False
-            ).encode()
+            return as_text(value).encode()
         except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 has not
-            return json.dumps(value, default=plain, separators=(",", ":")).encode()
+            return as_ascii(value).encode()
     except (TypeError, ValueError, RecursionError) as e:
-        raise BadValue("%s cannot be written as JSON: %s" % (what, e)) from None
+        raise BadValue("%s cannot be written as JSON: %s" % (what % numbers, e)) from None
 
 
 def packed(texts):
     parts = []
     for text in texts:
-        parts.append(struct.pack("<I", len(text)))
-        parts.append(text)
+        parts += (wire.LENGTH.pack(len(text)), text)
     return b"".join(parts)
 
 
@@ -196,13 +212,17 @@ def text_tensor(name, value):
     """A value as JSON texts: one for each element of a list, else a tensor of no dimensions."""
     value = listed(value)
     if isinstance(value, list):
-        rows = [dump(row, "row %d of the result" % i) for i, row in enumerate(value)]
+        rows = []
+        for row in value:
+            rows.append(dump(row, "row %d of the result", len(rows)))
         return Tensor(name, "BYTES", (len(rows),), packed(rows))
     return Tensor(name, "BYTES", (), packed([dump(value)]))
 
 
 def listed(value):
     """Arrays, tables, tuples and generators' results as lists."""
+    if type(value) is list:
+        return value
     if isinstance(value, tuple):
         return list(value)
     if is_array(value) or hasattr(value, "tolist") or hasattr(value, "columns"):

@@ -1,5 +1,6 @@
 """Frames between the server and this process; see the Java package for the format."""
 
+import functools
 import struct
 
 CONFIGURE, CALL, PING, MEMORY, GENERATE, CANCEL, STREAM = 1, 2, 3, 4, 5, 6, 7
@@ -29,6 +30,13 @@ NUMBERS = {name: number for number, (name, _, _) in enumerate(DATATYPES)}
 FORMATS = {name: code for name, _, code in DATATYPES}
 SIZES = {name: size for name, size, _ in DATATYPES}
 
+# Length and kind.
+HEAD = struct.Struct("<IB")
+HEAD_BYTES = HEAD.size
+
+# What is read at once: any call whose contents are not in shared memory, as a rule.
+READ_BYTES = 72 << 10
+
 # Contents in shared memory start at multiples of this.
 ALIGNMENT = 64
 
@@ -46,6 +54,10 @@ MOST_BYTES = (2 << 30) - (1 << 20)
 IN_MEMORY, INLINE, NEW_REGION, INPUTS_KEPT = 1, 2, 2, 4
 
 
+COUNT = struct.Struct("<H")
+LENGTH = struct.Struct("<I")
+
+
 class Tensor:
     """A named array; `data` is anything with the buffer protocol, bytes of it for BYTES."""
 
@@ -58,41 +70,73 @@ class Tensor:
         self.data = data
 
 
-def receive_exactly(sock, view):
-    """Fills `view`; False if the other end is gone."""
-    while len(view):
-        count = sock.recv_into(view)
-        if count == 0:
-            return False
-        view = view[count:]
-    return True
+class Frames:
+    """The frames that come in on a socket: one read brings all of a small one, and of what follows it."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.rest = b""
+
+    def receive(self):
+        """The next frame, head and all; waits for it. None if the other end is gone."""
+        while True:
+            found = self.take()
+            if found is not None:
+                return found
+            if not self.read(self.sock.recv(READ_BYTES)):
+                return None
+
+    def read(self, data):
+        """Takes in what was read; False if the other end is gone."""
+        rest = self.rest
+        if not rest:
+            self.rest = data
+        elif isinstance(rest, bytearray):
+            rest += data
+        else:
+            self.rest = bytearray(rest) + data
+        return bool(data)
+
+    def take(self):
+        """A frame that is there; None if there is none, or only a part of it."""
+        rest = self.rest
+        have = len(rest)
+        if have < HEAD_BYTES:
+            return None
+        size = int.from_bytes(rest[:4], "little") + 4
+        if have == size:
+            self.rest = b""
+            return rest
+        if have < size:
+            return None
+        self.rest = bytes(rest[size:])
+        return rest[:size]
 
 
 def receive(sock):
-    """The next frame as (kind, body); None if the other end is gone."""
-    head = bytearray(5)
-    if not receive_exactly(sock, memoryview(head)):
-        return None
-    length, kind = struct.unpack("<IB", head)
-    body = bytearray(length - 1)
-    if not receive_exactly(sock, memoryview(body)):
-        return None
-    return kind, body
+    """The next frame; None if the other end is gone. What comes after it must not be there yet."""
+    return Frames(sock).receive()
+
+
+def kind_of(frame_received):
+    return frame_received[HEAD_BYTES - 1]
 
 
 def frame(kind, *parts):
-    length = 1 + sum(len(part) for part in parts)
-    return b"".join((struct.pack("<IB", length, kind), *parts))
+    length = 1
+    for part in parts:
+        length += len(part)
+    return b"".join((HEAD.pack(length, kind), *parts))
 
 
 class Reader:
-    """Takes values from the start of a frame's body."""
+    """Takes values from the body of a frame."""
 
     __slots__ = ("body", "at")
 
-    def __init__(self, body):
-        self.body = body
-        self.at = 0
+    def __init__(self, frame_received):
+        self.body = frame_received
+        self.at = HEAD_BYTES
 
     def take(self, layout):
         value = struct.unpack_from(layout, self.body, self.at)
@@ -100,83 +144,91 @@ class Reader:
         return value[0] if len(value) == 1 else value
 
     def text(self):
-        length = self.take("<I")
-        start = self.at
-        self.at += length
-        return str(memoryview(self.body)[start : self.at], "utf-8")
+        start = self.at + 4
+        end = self.at = start + LENGTH.unpack_from(self.body, self.at)[0]
+        return self.body[start:end].decode()
 
     def texts(self):
         return {self.text(): self.text() for _ in range(self.take("<H"))}
 
     def parameters(self):
-        found = {}
+        """Parameters, and those of them that are headers by their own names."""
+        found, headers = {}, {}
+        body = self.body
         for _ in range(self.take("<H")):
-            name = self.text()
-            kind = self.take("<B")
+            start = self.at + 4
+            end = start + LENGTH.unpack_from(body, self.at)[0]
+            name = body[start:end].decode()
+            kind = body[end]
+            self.at = end + 1
             if kind == 0:
-                found[name] = self.text()
+                value = self.text()
             elif kind == 1:
-                found[name] = self.take("<B") != 0
+                value = self.take("<B") != 0
             elif kind == 2:
-                found[name] = self.take("<q")
+                value = self.take("<q")
             else:
-                found[name] = self.take("<d")
-        return found
+                value = self.take("<d")
+            if name.startswith(HEADER):
+                headers[name[len(HEADER) :]] = value
+            else:
+                found[name] = value
+        return found, headers
 
 
 class Call:
     """One request to the script."""
 
-    __slots__ = ("verb", "inline", "tensors", "parameters", "headers")
+    __slots__ = ("verb", "inline", "in_memory", "tensors", "parameters", "headers")
 
-    def __init__(self, body, memory):
-        reader = Reader(body)
-        verb, flags = reader.take("<BB")
+    def __init__(self, body, region):
+        verb, flags, count = CALL_HEAD.unpack_from(body, HEAD_BYTES)
         self.verb = VERBS[verb]
         self.inline = flags & INLINE != 0
+        self.in_memory = flags & IN_MEMORY != 0
+        reader = Reader(body)
+        reader.at += CALL_HEAD.size
         heads = []
-        for _ in range(reader.take("<H")):
+        for _ in range(count):
             name = reader.text()
-            if self.verb in ("classify", "regress"):  # which the server puts before the name
+            if verb in (1, 2):  # classify and regress, which the server puts before the name
                 name = name.rpartition(":")[2]
-            number, rank = reader.take("<BB")
-            shape = struct.unpack_from("<%dq" % rank, body, reader.at)
-            reader.at += 8 * rank
-            heads.append((name, number, shape, reader.take("<Q")))
-        self.parameters, self.headers = {}, {}
-        for name, value in reader.parameters().items():
-            if name.startswith(HEADER):
-                self.headers[name[len(HEADER) :]] = value
-            else:
-                self.parameters[name] = value
+            at = reader.at
+            rank = body[at + 1]
+            _, _, *shape, size = layout(rank).unpack_from(body, at)
+            reader.at = at + layout(rank).size
+            heads.append((name, DATATYPES[body[at]][0], tuple(shape), size))
+        self.parameters, self.headers = reader.parameters()
         self.tensors = []
-        if flags & IN_MEMORY:
-            contents, at, step = memory, 0, ALIGNMENT
+        if self.in_memory:
+            contents, at, step = region.contents(), 0, ALIGNMENT
         else:
             contents, at, step = memoryview(body).toreadonly(), reader.at, 1
-        for name, number, shape, size in heads:
-            self.tensors.append(
-                Tensor(name, DATATYPES[number][0], shape, contents[at : at + size])
-            )
+        for name, datatype, shape, size in heads:
+            self.tensors.append(Tensor(name, datatype, shape, contents[at : at + size]))
             at += -(-size // step) * step
+
+
+CALL_HEAD = struct.Struct("<BBH")
+
+
+@functools.lru_cache(maxsize=None)
+def layout(rank):
+    """What the head of a tensor says behind its name: datatype, rank, sizes, length of the contents."""
+    return struct.Struct("<BB%dqQ" % rank)
 
 
 def heads(tensors):
     """What a result says of its tensors before their contents."""
-    parts = [struct.pack("<H", len(tensors))]
+    parts = [COUNT.pack(len(tensors))]
     for tensor in tensors:
         name = tensor.name.encode("utf-8", "replace")
         shape = tensor.shape
-        parts.append(struct.pack("<I", len(name)))
-        parts.append(name)
-        parts.append(
-            struct.pack(
-                "<BB%dqQ" % len(shape),
-                NUMBERS[tensor.datatype],
-                len(shape),
-                *shape,
-                len(tensor.data),
-            )
+        rank = len(shape)
+        parts += (
+            LENGTH.pack(len(name)),
+            name,
+            layout(rank).pack(NUMBERS[tensor.datatype], rank, *shape, len(tensor.data)),
         )
     return b"".join(parts)
 
@@ -188,9 +240,9 @@ def error(status, message, trace="", flags=0):
     return frame(ERROR, *parts)
 
 
-def generation(body):
+def generation(frame_received):
     """What a frame asks to generate: the number of the operation, the headers, the request's JSON."""
-    reader = Reader(body)
+    reader = Reader(frame_received)
     operation = reader.take("<B")
     headers = reader.texts()
-    return operation, headers, memoryview(body)[reader.at :]
+    return operation, headers, memoryview(frame_received)[reader.at :]

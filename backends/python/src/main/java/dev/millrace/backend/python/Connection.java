@@ -13,7 +13,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * One of a worker's connections, on which it answers one call after the other.
  *
- * <p>Used by one thread at a time; {@link #hasRunFor} and {@link #close} by any.
+ * <p>Used by one thread at a time; {@link #hasRunFor} and {@link #close} by any. A channel that a
+ * virtual thread has used is never read in one system call again, but in three (without waiting,
+ * poll, once more): what is done beside the calls of a predictor, which has a platform thread, is
+ * done by platform threads too.
  */
 final class Connection implements AutoCloseable {
   private final Worker worker;

@@ -62,7 +62,11 @@ final class WorkerPool implements AutoCloseable {
     List<Worker> started = startAll(spec);
     for (Worker worker : started) {
       pool.add(worker);
-      pool.keepers.add(Thread.ofVirtual().unstarted(() -> pool.keep(worker)));
+      pool.keepers.add(
+          Thread.ofPlatform()
+              .name("python-keeper-" + spec.name())
+              .daemon()
+              .unstarted(() -> pool.keep(worker)));
     }
     pool.keepers.forEach(Thread::start);
     pool.watch.start();
@@ -75,7 +79,8 @@ final class WorkerPool implements AutoCloseable {
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < spec.workers(); i++) {
       threads.add(
-          Thread.ofVirtual()
+          Thread.ofPlatform()
+              .name("python-keeper-" + spec.name())
               .start(() -> {
                 try {
                   Worker worker = Worker.start(spec);

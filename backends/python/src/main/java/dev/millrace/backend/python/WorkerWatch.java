@@ -58,7 +58,12 @@ final class WorkerWatch {
         }
         if (now - asked > PING_INTERVAL.toNanos()) {
           asked = now;
-          pool.current().forEach(worker -> Thread.ofVirtual().start(() -> ping(worker)));
+          for (Worker worker : pool.current()) {
+            Thread.ofPlatform()
+                .name("python-ping-" + spec.name())
+                .daemon()
+                .start(() -> ping(worker));
+          }
         }
       }
     } catch (InterruptedException e) {

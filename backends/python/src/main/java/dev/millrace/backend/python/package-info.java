@@ -8,7 +8,8 @@
  * prints.
  *
  * <p><b>Frames.</b> Little-endian: a 32-bit length of what follows, one byte of kind, the body. A
- * text is a 32-bit length and so many bytes of UTF-8.
+ * text is a 32-bit length and so many bytes of UTF-8. One read may bring a part of a frame, or
+ * several: CANCEL may come right behind the STREAM that it ends.
  *
  * <table>
  * <caption>Kinds</caption>

@@ -12,6 +12,8 @@ import dev.millrace.api.Shape;
 import dev.millrace.api.Tensor;
 import dev.millrace.api.TensorMap;
 import dev.millrace.testing.TensorLeakExtension;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @ExtendWith(TensorLeakExtension.class)
@@ -149,6 +152,63 @@ class PredictorScriptTest {
     try (PythonFixture fixture = PythonFixture.of(directory, script)) {
       assertThat(given(fixture, "instances", parameters))
           .containsExactly("\"ann\"", "[\"instances\",\"top\"]", "\"ann\"", "{}");
+    }
+  }
+
+  /**
+   * Steps of the package kserve, which are coroutines: one that hands on, and one that does more.
+   */
+  @ParameterizedTest
+  @CsvSource({"return payload,plain", "return dict(payload),coroutine"})
+  void stepsInheritedFromKserve_areTakenOnlyWhereTheyDoSomething(String step, String way)
+      throws IOException {
+    Path packages = Files.createDirectories(directory.resolve("packages"));
+    Path kserve = Files.createDirectories(packages.resolve("kserve"));
+    PythonFixture.write(
+        kserve,
+        "__init__.py",
+        """
+        class InferRequest: pass
+        class InferInput: pass
+        class Model:
+            def __init__(self, name): self.name = name
+            def load(self): self.ready = True
+            async def preprocess(self, payload, headers=None): %s
+            async def postprocess(self, payload, headers=None): return payload
+        """
+            .formatted(step));
+    String script =
+        """
+        import asyncio, kserve
+        class Mine(kserve.Model):
+            def predict(self, payload, headers=None):
+                try:
+                    asyncio.get_running_loop()
+                    way = "coroutine"
+                except RuntimeError:
+                    way = "plain"
+                return {"predictions": payload["instances"] + [way]}
+        """;
+    Map<String, Object> settings = Map.of("environment", Map.of("PYTHONPATH", packages.toString()));
+    try (PythonFixture fixture = PythonFixture.of(directory, script, 1, settings)) {
+      assertThat(fixture.texts("[1]")).containsExactly("[1]", '"' + way + '"');
+    }
+  }
+
+  @Test
+  void rows_areJsonTextsOneByOne() {
+    try (PythonFixture fixture =
+        PythonFixture.of(directory, "class Predictor:\n  def predict(self, x): return x\n")) {
+      assertThat(fixture.texts(" [1, \"\\u00e9\"]\n", "NaN", "-Infinity", "\"\\ud800\"", "{}"))
+          .containsExactly("[1,\"é\"]", "NaN", "-Infinity", "\"\\ud800\"", "{}");
+      for (String wrong : List.of("1,2", "[1", "", "1] , [2")) {
+        try (TensorMap asked = rows("7", wrong)) {
+          assertThatThrownBy(() -> fixture.predictor.predict(asked, List.of()))
+              .hasMessageStartingWith("element 1 of 'instances' is no JSON text: ")
+              .extracting(e -> ((InferenceException) e).code())
+              .isEqualTo(ErrorCode.INVALID_ARGUMENT);
+        }
+      }
     }
   }
 
