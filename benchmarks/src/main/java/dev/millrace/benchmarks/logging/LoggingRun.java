@@ -103,8 +103,7 @@ public final class LoggingRun {
   }
 
   private static Server server(Settings settings, String name) {
-    return new Server(
-        settings.integer(name, 1, 65535).orElseThrow(), pid(settings, name + "-pid"));
+    return new Server(settings.integer(name, 1, 65535).orElseThrow(), pid(settings, name + "-pid"));
   }
 
   private static long pid(Settings settings, String key) {
