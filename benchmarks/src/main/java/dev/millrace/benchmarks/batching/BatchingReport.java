@@ -37,7 +37,8 @@ public final class BatchingReport {
     }
     Path directory = Path.of(args[0]);
     Map<String, List<Leg>> models = new LinkedHashMap<>();
-    for (String line : Files.readAllLines(directory.resolve("legs.tsv"))) {
+    Path legs = directory.resolve("legs.tsv");
+    for (String line : Files.exists(legs) ? Files.readAllLines(legs) : List.<String>of()) {
       Leg leg = Leg.parse(line);
       models.computeIfAbsent(leg.model(), name -> new ArrayList<>()).add(leg);
     }
@@ -47,15 +48,21 @@ public final class BatchingReport {
 
   private void print(Path directory) throws IOException {
     out.println("## What was aimed at\n");
+    if (!models.isEmpty()) {
+      targets();
+    }
+    sharing(directory.resolve("sharing.tsv"));
+    gates(directory.resolve("gates.md"));
+    models.forEach(this::legs);
+  }
+
+  private void targets() {
     out.println("Defaults, beside the best that somebody could have set.\n");
     out.println(
         "| model | throughput / best fixed (aim 0.97) | best fixed | p99 at 5 % load / unbatched (aim 1.05) | goodput at 2x / capacity (aim 0.9) |");
     out.println("|---|--:|---|--:|--:|");
     models.forEach(this::targets);
     out.println();
-    sharing(directory.resolve("sharing.tsv"));
-    gates(directory.resolve("gates.md"));
-    models.forEach(this::legs);
   }
 
   private void targets(String model, List<Leg> all) {

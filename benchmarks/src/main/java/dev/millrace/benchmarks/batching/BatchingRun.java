@@ -73,7 +73,8 @@ public final class BatchingRun {
 
   /**
    * Two models, both asked for more than they can have, in rounds: the share of the time inside
-   * predictors that each gets.
+   * predictors that each gets. Either has more clients than its instances hold rows, so that some
+   * always wait: a model whose queue runs dry leaves its time to the other, as it should.
    */
   private static void sharing(
       SweepPlan plan, LoadClient client, ServerView server, int port, Path file) {
@@ -111,7 +112,7 @@ public final class BatchingRun {
     try (TensorMap row = model.row()) {
       return client.start(
           LoadRequest.of(port, model.shortName(), row, Duration.ZERO),
-          Load.ClosedLoop.of(plan.connections()),
+          Load.ClosedLoop.of(4 * plan.connections()),
           LoadWindow.ofSeconds(0, 2 * plan.seconds()));
     }
   }
