@@ -45,7 +45,11 @@ final class PredictParser implements AutoCloseable {
     this.signature = signature;
     this.metadata = signature.metadata();
     this.source = source;
-    this.parser = source.parser();
+    try {
+      this.parser = source.parser();
+    } catch (JacksonException e) { // it begins as no encoding of a text does
+      throw V1Errors.malformed(e);
+    }
     this.collectors =
         new InputCollectors<>(metadata.inputs(), TensorCollector::new, source.length());
   }

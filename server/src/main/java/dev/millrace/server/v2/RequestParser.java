@@ -39,7 +39,11 @@ final class RequestParser implements AutoCloseable {
     this.source = source;
     this.binary = binary;
     this.memory = memory;
-    this.parser = source.parser();
+    try {
+      this.parser = source.parser();
+    } catch (JacksonException e) { // it begins as no encoding of a text does
+      throw JsonValues.malformed(e);
+    }
   }
 
   V2Request parse() {

@@ -344,13 +344,15 @@ class V1RoutesTest {
         "{\"instances\":[\"\u00ff\"]}".getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
     byte[] utf16 = "{\"instances\":[1]}".getBytes(java.nio.charset.StandardCharsets.UTF_16BE);
     byte[] zeros = new byte[64];
-    for (byte[] body : new byte[][] {notUtf8, utf16, zeros, {}}) {
+    byte[] noOrderOfBytes = {0, 0, '{', 0, 0, 0, '}', 0};
+    for (byte[] body : new byte[][] {notUtf8, utf16, zeros, noOrderOfBytes, {}}) {
       for (String path : new String[] {"text:predict", "half_plus_two:regress"}) {
         var response = server.postBytes("/v1/models/" + path, body);
         assertThat(response.status()).as(response.body()).isEqualTo(400);
       }
     }
     String predict = "/v1/models/half_plus_two:predict";
+    assertThat(server.postBytes(predict, noOrderOfBytes).status()).isEqualTo(400);
     assertThat(server.postBytes(predict, zeros, "Content-Encoding: gzip").status()).isEqualTo(400);
     assertThat(server.postBytes(predict, zeros, "Content-Encoding: br").status()).isEqualTo(501);
     assertThat(

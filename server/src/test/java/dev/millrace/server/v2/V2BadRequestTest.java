@@ -170,6 +170,16 @@ class V2BadRequestTest {
     assertRefused(body.replace('\'', '"'), null, ErrorCode.UNIMPLEMENTED, message);
   }
 
+  /** It begins as a text in UTF-32 whose bytes are in an order that no machine has. */
+  @Test
+  void text_inNoEncoding_isRefused() {
+    assertRefused(
+        "\0\0{\0\0\0}\0",
+        null,
+        ErrorCode.INVALID_ARGUMENT,
+        "failed to parse the request JSON buffer: Unsupported UCS-4 endianness (2143) detected");
+  }
+
   @Test
   void nesting_isBounded() {
     for (String body :
