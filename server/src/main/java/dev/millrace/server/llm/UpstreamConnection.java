@@ -7,9 +7,13 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPipeline;
 import io.netty.handler.codec.http.HttpContent;
+import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpMessage;
 import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseDecoder;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
@@ -40,11 +44,45 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     void broken(Throwable cause);
   }
 
-  /** Largest body that is copied behind its head. */
+  private static final HttpDecoderConfig ANSWERS =
+      new HttpDecoderConfig()
+          .setMaxInitialLineLength(16 << 10)
+          .setMaxHeaderSize(64 << 10)
+          .setMaxChunkSize(64 << 10)
+          .setValidateHeaders(false);
+
+  /** Makes messages of what the upstream sends. */
+  private static final class AnswerDecoder extends HttpResponseDecoder {
+    /** Whether an answer has begun of which the end has not been passed on. */
+    private boolean isInside;
+
+    AnswerDecoder() {
+      super(ANSWERS);
+    }
+
+    @Override
+    protected HttpMessage createMessage(String[] initialLine) {
+      isInside = true;
+      return super.createMessage(initialLine);
+    }
+
+    /** The end of an answer was passed on. */
+    void ended() {
+      isInside = false;
+    }
+
+    /** Whether nothing has come of an answer that has not been passed on. */
+    boolean isEmpty() {
+      return !isInside && actualReadableBytes() == 0;
+    }
+  }
+
+  /** Largest body that is copied behind its head: one buffer is sent faster than two. */
   private static final int COPIED = 4 << 10;
 
   private final Upstream upstream;
   private final UpstreamPool pool;
+  private final AnswerDecoder decoder = new AnswerDecoder();
   private @Nullable ChannelHandlerContext context;
   private @Nullable Receiver receiver;
 
@@ -52,6 +90,10 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
   private boolean isInterim;
 
   private boolean keepAlive;
+
+  /** Whether an answer is complete, and what was read with it still has to be looked at. */
+  private boolean isAnswered;
+
   private boolean isReused;
   private boolean sawBytes;
 
@@ -70,8 +112,14 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     return requireNonNull(context, "the connection has no channel yet").channel();
   }
 
-  boolean isActive() {
-    return channel().isActive();
+  /** Adds what reads the upstream's answers to the end of {@code pipeline}. */
+  void addTo(ChannelPipeline pipeline) {
+    pipeline.addLast(decoder, this);
+  }
+
+  /** Whether a request can be sent: it is open, and nothing has come that nobody asked for. */
+  boolean isUsable() {
+    return channel().isActive() && decoder.isEmpty();
   }
 
   /** It goes into the pool: from now on the upstream may close it for being idle. */
@@ -95,13 +143,22 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     return sawBytes;
   }
 
-  /** Sends a request; takes both buffers over. */
+  /** How much room a head needs behind it for a body of that size. */
+  static int room(int bodySize) {
+    return bodySize <= COPIED ? bodySize : 0;
+  }
+
+  /**
+   * Sends a request; takes both buffers over.
+   *
+   * @param head best with {@link #room} behind it
+   */
   void send(ByteBuf head, ByteBuf body, Receiver answerTo) {
     receiver = answerTo;
     sawBytes = false;
     keepAlive = true;
     int size = body.readableBytes();
-    if (size > 0 && size <= COPIED) { // one buffer is sent faster than two
+    if (size > 0 && size <= COPIED) {
       var _ = channel().writeAndFlush(head.writeBytes(body));
       body.release();
     } else if (size > 0) {
@@ -162,6 +219,7 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
   /** Ends the connection, and with it what the upstream is doing for it. */
   void close() {
     receiver = null;
+    isAnswered = false;
     var _ = channel().close();
   }
 
@@ -172,10 +230,13 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
+    if (message instanceof LastHttpContent) {
+      decoder.ended();
+    }
     Receiver current = receiver;
     if (current == null) { // nobody asked for it
       ReferenceCountUtil.release(message);
-      var _ = ctx.close();
+      close();
       return;
     }
     sawBytes = true;
@@ -216,12 +277,7 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
     }
     if (content instanceof LastHttpContent && !isInterim && receiver == current) {
       receiver = null;
-      if (keepAlive) {
-        channel().config().setAutoRead(true);
-        pool.put(this);
-      } else {
-        var _ = channel().close();
-      }
+      isAnswered = true;
       current.completed();
     }
   }
@@ -239,6 +295,22 @@ final class UpstreamConnection extends ChannelInboundHandlerAdapter {
   public void channelReadComplete(ChannelHandlerContext ctx) {
     if (receiver != null) {
       receiver.readComplete();
+    } else if (isAnswered) {
+      isAnswered = false;
+      rest();
+    }
+  }
+
+  /**
+   * The request has its answer. Only now can the next one have the connection: what is read behind
+   * an answer would be taken for the next one's.
+   */
+  private void rest() {
+    if (keepAlive && isUsable()) {
+      setReading(true);
+      pool.put(this);
+    } else {
+      close();
     }
   }
 

@@ -10,8 +10,6 @@ import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
-import io.netty.handler.codec.http.HttpDecoderConfig;
-import io.netty.handler.codec.http.HttpResponseDecoder;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
@@ -39,13 +37,6 @@ import org.jspecify.annotations.Nullable;
 final class UpstreamPool {
   static final Duration IDLE_LIMIT = Duration.ofSeconds(3);
 
-  private static final HttpDecoderConfig DECODER =
-      new HttpDecoderConfig()
-          .setMaxInitialLineLength(16 << 10)
-          .setMaxHeaderSize(64 << 10)
-          .setMaxChunkSize(64 << 10)
-          .setValidateHeaders(false);
-
   private final EventLoop loop;
   private final Map<Upstream, Deque<UpstreamConnection>> idle = new HashMap<>();
   private @Nullable SslContext tls;
@@ -65,7 +56,7 @@ final class UpstreamPool {
     for (UpstreamConnection youngest = connections.pollFirst();
         youngest != null;
         youngest = connections.pollFirst()) {
-      if (youngest.isActive() && now - youngest.idleSince() < IDLE_LIMIT.toNanos()) {
+      if (youngest.isUsable() && now - youngest.idleSince() < IDLE_LIMIT.toNanos()) {
         return youngest;
       }
       youngest.close();
@@ -191,7 +182,7 @@ final class UpstreamPool {
                       security.setHandshakeTimeoutMillis(millis);
                       channel.pipeline().addLast(security);
                     }
-                    channel.pipeline().addLast(new HttpResponseDecoder(DECODER), connection);
+                    connection.addTo(channel.pipeline());
                   }
                 });
     bootstrap

@@ -20,8 +20,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.management.ManagementFactory;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -461,6 +464,54 @@ class RelayTest {
 
     assertThat(llm.post(CHAT, chat("one")).body()).contains("\"content\":\"one\"");
     assertThat(llm.post(CHAT, chat("two")).body()).contains("\"content\":\"two\"");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n\"wrong\"",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        "no HTTP\r\n\r\n"
+      })
+  void bytes_behindAnAnswer_areNobodysAnswer(String rest) throws Exception {
+    try (ServerSocket engine = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+      Files.createDirectory(directory.resolve("scripted"));
+      Files.writeString(
+          directory.resolve("scripted").resolve("model.yaml"),
+          "llm:\n  health: {interval: 0s}\n  upstreams: ['http://127.0.0.1:%d']\n"
+              .formatted(engine.getLocalPort()));
+      llm.start();
+      Thread.startVirtualThread(() -> answerWithRest(engine, rest));
+
+      for (int i = 0; i < 3; i++) {
+        HttpResponse<String> answer = llm.post(CHAT, chat("x"));
+
+        assertThat(answer.statusCode()).isEqualTo(200);
+        assertThat(answer.body()).isEqualTo("\"right\"");
+      }
+    }
+  }
+
+  /** Answers each request, and sends {@code rest} behind the answer. */
+  private static void answerWithRest(ServerSocket engine, String rest) {
+    String answer =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n\"right\"";
+    try {
+      while (true) {
+        Socket socket = engine.accept();
+        Thread.startVirtualThread(() -> {
+          try (socket) {
+            while (socket.getInputStream().read(new byte[64 << 10]) > 0) {
+              socket.getOutputStream().write((answer + rest).getBytes(UTF_8));
+            }
+          } catch (IOException e) {
+            // It is closed, as it should be.
+          }
+        });
+      }
+    } catch (IOException e) {
+      // The test has ended.
+    }
   }
 
   @Test
