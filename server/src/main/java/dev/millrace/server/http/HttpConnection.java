@@ -147,8 +147,10 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
-    reading = true;
-    timer.active();
+    if (!reading) {
+      reading = true;
+      timer.active();
+    }
     if (message instanceof HttpRequest request) {
       receiver.begin(request);
     }

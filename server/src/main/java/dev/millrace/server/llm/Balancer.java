@@ -76,7 +76,7 @@ final class Balancer {
   @Nullable Replica choose(
       Collection<Replica> tried, @Nullable Long affinity, @Nullable String adapter, long now) {
     List<Replica> candidates = untried(tried, adapter);
-    if (candidates.stream().anyMatch(replica -> replica.isFit(now))) {
+    if (candidates.size() > 1 && candidates.stream().anyMatch(replica -> replica.isFit(now))) {
       candidates.removeIf(replica -> !replica.isFit(now));
     }
     if (candidates.size() <= 1) {

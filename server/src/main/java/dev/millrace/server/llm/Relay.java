@@ -199,19 +199,18 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
       }
       return;
     }
+    long now = System.nanoTime();
     Upstream at = request.home();
     home = at == null ? null : balancer.at(at);
     Replica chosen =
-        home != null
-            ? home
-            : balancer.choose(tried, affinity(balancer), adapter(), System.nanoTime());
+        home != null ? home : balancer.choose(tried, affinity(balancer), adapter(), now);
     if (chosen == null) {
       giveUp(503, "no upstream of the model `%s` is left to try".formatted(model.id().name()));
       return;
     }
     tried.add(chosen);
     asked = chosen.upstream().toString();
-    visit = chosen.begin(System.nanoTime());
+    visit = chosen.begin(now);
     span =
         GenerationSpans.start(
             exchange.trace(), request.operation(), model.id().name(), chosen.upstream());
@@ -281,7 +280,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
             span,
             authorization(chosen),
             request.id(),
-            body.readableBytes());
+            body.readableBytes(),
+            UpstreamConnection.room(body.readableBytes()));
     long now = System.nanoTime();
     limits.start(Limit.FIRST_TOKEN, now);
     limits.start(Limit.GAP, now);

@@ -9,9 +9,10 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.opentelemetry.api.trace.Span;
-import java.util.Locale;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -19,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 final class RequestHead {
   /** What concerns one connection only, or is said anew. */
   private static final Set<String> OF_CONNECTION =
-      Set.of(
+      inAnyCase(
           "connection",
           "keep-alive",
           "proxy-authenticate",
@@ -35,15 +36,22 @@ final class RequestHead {
 
   /** What is answered or asked for here, rather than passed on. */
   private static final Set<String> OWN =
-      Set.of("authorization", "accept-encoding", "content-encoding", "x-request-id");
+      inAnyCase("authorization", "accept-encoding", "content-encoding", "x-request-id");
 
   private static final Set<String> NOT_BACK =
-      Set.of("content-type", "date", "server", "x-request-id", "x-should-retry");
+      inAnyCase("content-type", "date", "server", "x-request-id", "x-should-retry");
 
   private RequestHead() {}
 
+  /** A set of ASCII texts that has each of them in any case. */
+  private static Set<String> inAnyCase(String... texts) {
+    Set<String> all = new TreeSet<>(String.CASE_INSENSITIVE_ORDER);
+    all.addAll(List.of(texts));
+    return all;
+  }
+
   /**
-   * A request's head.
+   * A request's head, in a buffer with room for {@code room} bytes behind it.
    *
    * @param span that the upstream's are to be below
    * @param authorization what it says in {@code Authorization}; null for nothing
@@ -57,7 +65,8 @@ final class RequestHead {
       Span span,
       @Nullable String authorization,
       String id,
-      int bodySize) {
+      int bodySize,
+      int room) {
     StringBuilder head = new StringBuilder(512);
     String base = upstream.address().getRawPath();
     head.append(method).append(' ').append(base == null ? "" : base).append(path);
@@ -81,7 +90,7 @@ final class RequestHead {
       head.append("Content-Length: ").append(bodySize).append("\r\n");
     }
     head.append("\r\n");
-    ByteBuf out = allocator.directBuffer(head.length());
+    ByteBuf out = allocator.directBuffer(head.length() + room);
     out.writeCharSequence(head, ISO_8859_1);
     return out;
   }
@@ -97,13 +106,13 @@ final class RequestHead {
 
   private static void forEach(
       HttpHeaders headers, Set<String> others, BiConsumer<String, String> action) {
-    String listed = headers.get(HttpHeaderNames.CONNECTION, "");
-    String connection = "," + listed.replace(" ", "").toLowerCase(Locale.ROOT) + ",";
+    String listed = headers.get(HttpHeaderNames.CONNECTION);
+    Set<String> named =
+        listed == null ? Set.of() : inAnyCase(listed.strip().split("\\s*,\\s*", -1));
     for (Map.Entry<String, String> header : headers) {
-      String name = header.getKey().toLowerCase(Locale.ROOT);
-      boolean isNamed = connection.contains("," + name + ",");
-      if (!isNamed && !OF_CONNECTION.contains(name) && !others.contains(name)) {
-        action.accept(header.getKey(), header.getValue());
+      String name = header.getKey();
+      if (!named.contains(name) && !OF_CONNECTION.contains(name) && !others.contains(name)) {
+        action.accept(name, header.getValue());
       }
     }
   }
