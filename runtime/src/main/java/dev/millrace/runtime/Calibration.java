@@ -368,7 +368,10 @@ final class Calibration {
       return row * 3 * largest(open, threads).instances();
     }
 
-    /** Loads the model for another number of threads; the better of the two stays. */
+    /**
+     * Loads the model for another number of threads; the better of the two stays. More threads than
+     * need be have to win twice: what was measured first was measured while the JVM still compiled.
+     */
     private void tryThreads(
         PlacementSearch search,
         SyntheticInputs inputs,
@@ -386,8 +389,15 @@ final class Calibration {
       Instances loser = rival;
       try {
         WarmUp.run(metadata, rival.predictors(), ticker);
-        measured.put(threads, speeds(search, rival, inputs, open, until));
+        Speeds speeds = speeds(search, rival, inputs, open, until);
+        measured.put(threads, speeds);
         Optional<Placement> chosen = PlacementSearch.best(open, measured);
+        Speeds others = measured.get(best.placement().threads());
+        if (others != null && chosen.isPresent() && chosen.get().threads() > fewest(open)) {
+          others.improve(speeds(search, best, inputs, open, until));
+          speeds.improve(speeds(search, rival, inputs, open, until));
+          chosen = PlacementSearch.best(open, measured);
+        }
         if (chosen.isPresent() && chosen.get().threads() == threads) {
           loser = best;
           best = rival;
@@ -417,6 +427,10 @@ final class Calibration {
       try (ModelBench bench = new ModelBench(instances.predictors(), inputs, ticker)) {
         return search.measure(bench, counts, until);
       }
+    }
+
+    private static int fewest(List<Placement> open) {
+      return open.stream().mapToInt(Placement::threads).min().orElseThrow();
     }
 
     private static Placement largest(List<Placement> open, int threads) {

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -109,6 +110,23 @@ class CalibrationTest {
             assertThat(sample.rowElements()).isEqualTo(ScriptedModel.WIDTH);
             assertThat(sample.nanos()).isGreaterThanOrEqualTo(2_000_000);
           });
+    }
+  }
+
+  @Test
+  void instancesThatWereHeldUpWhenTheyWereMeasured_areMeasuredAgain() {
+    AtomicBoolean isCalm = new AtomicBoolean();
+    backend.cost =
+        (rows, threads) -> {
+          if (threads > 1) {
+            isCalm.set(true);
+          }
+          sleep((isCalm.get() ? 1000L : 3000L) * rows / threads);
+        };
+    Calibration.Ready ready = calibrate(Map.of(), Ticker.system());
+    try (Instances instances = ready.first()) {
+      assertThat(backend.loadedThreads).containsExactly(1, 2);
+      assertThat(instances.placement()).isEqualTo(new Placement(Device.CPU, 2, 1));
     }
   }
 
