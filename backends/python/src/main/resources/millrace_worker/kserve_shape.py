@@ -1,7 +1,9 @@
 """Stands in for the package kserve, where it is not installed, as far as model classes need it."""
 
+import argparse
 import enum
 import logging
+import os
 import sys
 import types
 import uuid
@@ -131,6 +133,42 @@ class Model:
 
     def stop(self):
         """Nothing is to be stopped."""
+
+
+class PredictorConfig:
+    """Where a predictor would be that is a server of its own."""
+
+    def __init__(self, predictor_host=None, predictor_protocol="v1", *args, **kwargs):
+        self.predictor_host = predictor_host
+        self.predictor_protocol = predictor_protocol
+
+
+def flags():
+    """The flags that scripts take over into a parser of their own, with what they are without."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for name, default in dict(
+        http_port=8080,
+        grpc_port=8081,
+        workers=1,
+        max_threads=4,
+        max_asyncio_workers=None,
+        enable_grpc=True,
+        enable_docs_url=False,
+        enable_latency_logging=True,
+        configure_logging=False,
+        log_config_file=None,
+        access_log_format=None,
+        model_name=os.environ.get("MODEL_NAME", "model"),
+        predictor_host=None,
+        protocol="v1",
+        predictor_protocol="v1",
+        predictor_use_ssl=False,
+        predictor_request_timeout_seconds=600,
+        predictor_request_retries=0,
+        enable_predictor_health_check=False,
+    ).items():
+        parser.add_argument("--" + name, default=default)
+    return parser
 
 
 class ModelServer:
@@ -263,11 +301,14 @@ def install():
     )
     logger = logging.getLogger("kserve")
     Protocol = enum.Enum("PredictorProtocol", {"REST_V1": "v1", "REST_V2": "v2", "GRPC_V2": "grpc-v2"})
-    top = module("kserve", Model=Model, ModelServer=ModelServer, logger=logger, __path__=[], **messages)
-    top.model = module("kserve.model", Model=Model, PredictorProtocol=Protocol)
-    top.model_server = module("kserve.model_server", ModelServer=ModelServer)
+    config = dict(PredictorConfig=PredictorConfig)
+    top = module(
+        "kserve", Model=Model, ModelServer=ModelServer, logger=logger, __path__=[], **config, **messages
+    )
+    top.model = module("kserve.model", Model=Model, PredictorProtocol=Protocol, **config)
+    top.model_server = module("kserve.model_server", ModelServer=ModelServer, parser=flags())
     top.errors = module("kserve.errors", **errors)
-    top.logging = module("kserve.logging", logger=logger)
+    top.logging = module("kserve.logging", logger=logger, configure_logging=lambda *config: None)
     protocol = module("kserve.protocol", __path__=[])
     top.protocol = protocol
     protocol.infer_type = module("kserve.protocol.infer_type", **messages)

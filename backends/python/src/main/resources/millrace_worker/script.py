@@ -175,7 +175,8 @@ def instantiate(kind, options):
         if parameter.kind is parameter.POSITIONAL_ONLY and name in arguments
     ]
     made = kind(*positional, **arguments)
-    if is_kserve_model(kind):
+    # Classes of kserve load in `__init__` or leave it to who starts the server.
+    if is_kserve_model(kind) and not getattr(made, "ready", False):
         made.load()
     return made
 

@@ -70,8 +70,12 @@ class Connection:
 
     def failure(self, failure):
         """Status, message and traceback."""
-        status = script.status_of(failure)
-        return status, script.message_of(failure, status), trace_of(failure)
+        try:
+            status = script.status_of(failure)
+            message = script.message_of(failure, status)
+        except Exception:  # an exception may fail to say what it is
+            status, message = 500, type(failure).__name__
+        return status, message, trace_of(failure)
 
     async def reply_to(self, chain_of_script, frame):
         """The frame that answers a call."""

@@ -2,10 +2,13 @@
 
 import array
 import base64
+import dataclasses
 import datetime
+import enum
 import json
 import struct
 import sys
+import uuid
 
 from . import wire
 from .wire import Tensor
@@ -163,6 +166,8 @@ def to_rows(tensors):
 
 def plain(value):
     """What JSON has for a value that it does not know."""
+    if type(value).__name__ in ("NAType", "NaTType"):  # what pandas has for what is missing
+        return None
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return value.to_dict("records")
     if hasattr(value, "tolist"):
@@ -175,6 +180,12 @@ def plain(value):
         return {"b64": base64.b64encode(value).decode()}
     if isinstance(value, (set, frozenset)):
         return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, uuid.UUID):
+        return str(value)
     raise TypeError(
         "a value of type %s is no JSON; give numbers, texts, lists, dicts or NumPy arrays"
         % type(value).__name__

@@ -297,12 +297,14 @@ public final class ModelRegistry {
       }
       LoadedModel loaded = loader.load(repository.plan(model, version));
       LOG.info(
-          "loaded {} on {} in {} ms: {}, at most {} rows at once",
+          "loaded {} on {} in {} ms: {}, {}",
           id,
           Placement.devices(loaded.placements()),
           loaded.loadNanos() / 1_000_000,
           Placement.describe(loaded.placements()),
-          loaded.metadata().maxBatchSize());
+          loaded.metadata().maxBatchSize() == 0
+              ? "requests are not merged"
+              : "at most %d rows at once".formatted(loaded.metadata().maxBatchSize()));
       return loaded;
     } catch (RuntimeException e) {
       InferenceException reason = InferenceException.of(e);

@@ -4,7 +4,10 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -37,6 +40,15 @@ public final class YamlFile {
     return Settings.of(file.toString(), values(file));
   }
 
+  private static String reason(IOException failure) {
+    return switch (failure) {
+      case NoSuchFileException _ -> "it does not exist";
+      case AccessDeniedException _ -> "permission denied";
+      case CharacterCodingException _ -> "it is not text in UTF-8";
+      default -> String.valueOf(failure.getMessage());
+    };
+  }
+
   /** The keys and values in a file. */
   static Map<String, Object> values(Path file) {
     String text;
@@ -46,7 +58,7 @@ public final class YamlFile {
       }
       text = Files.readString(file);
     } catch (IOException e) {
-      throw bad(file, "cannot be read: " + e, e);
+      throw bad(file, "cannot be read: " + reason(e), e);
     }
     LoadSettings settings =
         LoadSettings.builder()

@@ -7,6 +7,7 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Settings;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -84,6 +85,16 @@ class YamlFileTest {
   @Test
   void missingFile_isRefused() {
     assertThatThrownBy(() -> YamlFile.read(root.resolve("gone.yaml")))
-        .hasMessageContaining("cannot be read");
+        .hasMessageEndingWith("gone.yaml: cannot be read: it does not exist");
+  }
+
+  @Test
+  void directoryOrBytes_areRefused() throws IOException {
+    Path bytes = Files.write(root.resolve("bytes.yaml"), new byte[] {'a', (byte) 0xFF});
+
+    assertThatThrownBy(() -> YamlFile.read(bytes))
+        .hasMessage(bytes + ": cannot be read: it is not text in UTF-8");
+    assertThatThrownBy(() -> YamlFile.read(root))
+        .hasMessage(root + ": cannot be read: Is a directory");
   }
 }

@@ -136,6 +136,22 @@ class CommandLineInterfaceTest {
   }
 
   @Test
+  void hostThatIsNot_isNamed() throws IOException {
+    Path model = SumModels.write(directory, "sum", "");
+    assertThat(
+            run(
+                "serve",
+                "--host=nowhere.invalid",
+                "--http-port=0",
+                "--grpc-port=0",
+                model.toString()))
+        .isEqualTo(1);
+    assertThat(errors())
+        .startsWith(
+            "millrace: cannot listen on port 0 of 'nowhere.invalid': there is no such host");
+  }
+
+  @Test
   void portInUse_exitsWithOne() throws IOException {
     Path model = SumModels.write(directory, "sum", "");
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {

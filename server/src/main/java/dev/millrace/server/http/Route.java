@@ -45,14 +45,19 @@ record Route(
     while (end < limit && target.charAt(end) != '/') {
       end++;
     }
-    return target.substring(start, end - variable.suffix.length());
+    return target.substring(start, Router.suffixStart(variable.suffix, target, end));
   }
 
   private static String decode(String raw) {
-    if (raw.indexOf('%') < 0) {
-      return raw;
+    // Netty gives each byte as a character, also those that should have been encoded.
+    String text =
+        raw.chars().allMatch(c -> c < 0x80)
+            ? raw
+            : new String(raw.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+    if (text.indexOf('%') < 0) {
+      return text;
     }
     // As a path: a plus sign is itself.
-    return QueryStringDecoder.decodeComponent(raw.replace("+", "%2B"), StandardCharsets.UTF_8);
+    return QueryStringDecoder.decodeComponent(text.replace("+", "%2B"), StandardCharsets.UTF_8);
   }
 }

@@ -85,8 +85,8 @@ public final class Router {
     }
     for (int i = 0; i < node.variables.size(); i++) {
       Node child = node.variables.get(i);
-      int suffix = stop - child.text.length();
-      if (suffix > start && path.startsWith(child.text, suffix)) {
+      int suffix = suffixStart(child.text, path, stop);
+      if (suffix > start) {
         Node found = find(child, path, stop + 1, end);
         if (found != null) {
           return found;
@@ -94,6 +94,23 @@ public final class Router {
       }
     }
     return null;
+  }
+
+  /**
+   * Where a segment's suffix begins, of a segment that ends at {@code stop}; -1 if it has another.
+   * Clients that encode all of a segment send {@code m%3Apredict}.
+   */
+  static int suffixStart(String suffix, String path, int stop) {
+    int plain = stop - suffix.length();
+    if (path.startsWith(suffix, plain)) {
+      return plain;
+    }
+    int encoded = plain - 2;
+    return suffix.startsWith(":")
+            && path.regionMatches(true, encoded, "%3A", 0, 3)
+            && path.regionMatches(encoded + 3, suffix, 1, suffix.length() - 1)
+        ? encoded
+        : -1;
   }
 
   /** Where the path begins: at 0, or behind the host of an absolute URL; -1 if nowhere. */

@@ -5,6 +5,7 @@ import io.netty.buffer.ByteBufInputStream;
 import io.netty.util.concurrent.FastThreadLocal;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -34,6 +35,9 @@ public final class JsonSource {
                   .maxStringLength(Integer.MAX_VALUE)
                   .build())
           .build();
+
+  /** Where something began by the parser's own account, which does not know. */
+  private static final Pattern PLACE = Pattern.compile(" \\([^()]*\\[Source: .*]\\)");
 
   private static final FastThreadLocal<byte[]> SCRATCH =
       new FastThreadLocal<>() {
@@ -114,7 +118,7 @@ public final class JsonSource {
   public static String problem(JacksonException failure) {
     return isTooDeep(failure)
         ? "JSON nesting depth exceeds maximum allowed limit (%d)".formatted(MAX_DEPTH)
-        : failure.getOriginalMessage();
+        : PLACE.matcher(failure.getOriginalMessage()).replaceFirst("");
   }
 
   /** How many bytes into the text that is; negative if unknown. */

@@ -97,7 +97,11 @@ public final class Transport {
     ChannelFuture bound = bootstrap.bind(address).awaitUninterruptibly();
     if (!bound.isSuccess()) {
       throw new IOException(
-          "cannot listen on port %d: %s".formatted(port, bound.cause().getMessage()),
+          "cannot listen on port %d%s: %s"
+              .formatted(
+                  port,
+                  config.host().isEmpty() ? "" : " of '%s'".formatted(config.host()),
+                  address.isUnresolved() ? "there is no such host" : bound.cause().getMessage()),
           bound.cause());
     }
     listeners.add(bound.channel());

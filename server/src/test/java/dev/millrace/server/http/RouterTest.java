@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.netty.handler.codec.http.HttpMethod;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -45,7 +46,10 @@ class RouterTest {
     "POST, /v2/models/m/infer?test_1=1&test_2=2, /v2/models/{model}/infer",
     "POST, /v2/models/m/versions/3/infer,        /v2/models/{model}/versions/{version}/infer",
     "POST, /v1/models/m:predict,                 /v1/models/{model}:predict",
+    "POST, /v1/models/m%3Apredict,               /v1/models/{model}:predict",
+    "POST, /v1/models/a%3ab%3apredict/,          /v1/models/{model}:predict",
     "POST, /v1/models/m:explain,                 /v1/models/{model}",
+    "POST, /v1/models/%3Apredict,                /v1/models/{model}",
   })
   void path_findsItsRoute(String method, String target, String template) {
     assertThat(route(method, target).template()).isEqualTo(template);
@@ -74,6 +78,7 @@ class RouterTest {
     "/v2/models/a%20b%2Fc/infer?x=%,        a b/c",
     "/v2/models/a+b/infer,                  a+b",
     "/v2/models/%C3%A9/infer,               é",
+    "/v2/models/Ã©%20/infer,                'é '",
     "http://h/v2/models/m/infer,            m",
   })
   void variable_isDecoded(String target, String value) {
@@ -82,8 +87,9 @@ class RouterTest {
 
   @Test
   void variable_withSuffix_isWithoutIt() {
-    String target = "/v1/models/a:b:predict";
-    assertThat(route("POST", target).variable("model", target)).isEqualTo("a:b");
+    for (String target : List.of("/v1/models/a:b:predict", "/v1/models/a%3Ab%3Apredict?x")) {
+      assertThat(route("POST", target).variable("model", target)).isEqualTo("a:b");
+    }
   }
 
   @Test

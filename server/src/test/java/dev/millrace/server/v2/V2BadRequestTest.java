@@ -57,6 +57,8 @@ class V2BadRequestTest {
       quoteCharacter = '`',
       value = {
         "[]                          | failed to parse the request JSON buffer: expected an object at 0",
+        "{                           | failed to parse the request JSON buffer: Unexpected end-of-input: expected close marker for Object at 1",
+        "{'inputs':[}                | failed to parse the request JSON buffer: Unexpected close marker '}': expected ']' at 11",
         "{'inputs':[]} 1             | failed to parse the request JSON buffer: there is more behind the object at 14",
         "{'id':1,'inputs':[]}        | Unable to parse 'id': attempt to access JSON non-string as string",
         "{}                          | Unable to parse 'inputs': attempt to access non-existing object member 'inputs'",

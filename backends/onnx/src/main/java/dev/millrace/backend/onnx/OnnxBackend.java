@@ -125,8 +125,7 @@ public final class OnnxBackend implements Backend {
         LOG.warn(
             "{}: outputs {} are not tensors and are not served", source.id(), signature.leftOut());
       }
-      return new OnnxModel(
-          session, metadata(source, settings, session, signature), signature.listsOfMaps());
+      return new OnnxModel(session, metadata(source, settings, session, signature), signature);
     } catch (RuntimeException e) {
       session.close();
       throw e;

@@ -23,15 +23,23 @@ final class OnnxErrors {
 
   private OnnxErrors() {}
 
-  /** The failure of a run. */
-  static InferenceException ofRun(OrtException failure) {
-    ErrorCode code =
-        failure.code() == OrtException.INVALID_ARGUMENT
-            ? ErrorCode.INVALID_ARGUMENT
-            : OUT_OF_MEMORY.matcher(failure.words()).find()
-                ? ErrorCode.RESOURCE_EXHAUSTED
-                : ErrorCode.INTERNAL;
-    return new InferenceException(code, cleaned(failure.words()), failure);
+  /**
+   * The failure of a run.
+   *
+   * @param contradiction what contradicts itself in the inputs, which is then why; "" if nothing
+   */
+  static InferenceException ofRun(OrtException failure, String contradiction) {
+    String words = cleaned(failure.words());
+    if (failure.code() == OrtException.INVALID_ARGUMENT) {
+      return new InferenceException(ErrorCode.INVALID_ARGUMENT, words, failure);
+    }
+    if (OUT_OF_MEMORY.matcher(failure.words()).find()) {
+      return new InferenceException(ErrorCode.RESOURCE_EXHAUSTED, words, failure);
+    }
+    return contradiction.isEmpty()
+        ? new InferenceException(ErrorCode.INTERNAL, words, failure)
+        : new InferenceException(
+            ErrorCode.INVALID_ARGUMENT, "%s: %s".formatted(contradiction, words), failure);
   }
 
   /** The failure to load a model. */

@@ -14,7 +14,7 @@ import java.util.List;
 final class OnnxModel implements TensorModel {
   private final OrtSession session;
   private final ModelMetadata metadata;
-  private final List<Boolean> listsOfMaps;
+  private final OnnxSignature signature;
 
   /** The names of inputs and outputs as C strings. */
   private final Arena arena = Arena.ofShared();
@@ -23,10 +23,10 @@ final class OnnxModel implements TensorModel {
   private final MemorySegment outputNames;
 
   /** A model over {@code session}, which it takes over. */
-  OnnxModel(OrtSession session, ModelMetadata metadata, List<Boolean> listsOfMaps) {
+  OnnxModel(OrtSession session, ModelMetadata metadata, OnnxSignature signature) {
     this.session = session;
     this.metadata = metadata;
-    this.listsOfMaps = listsOfMaps;
+    this.signature = signature;
     this.inputNames = OrtMemory.texts(arena, names(metadata.inputs()));
     this.outputNames = OrtMemory.texts(arena, names(metadata.outputs()));
   }
@@ -61,7 +61,11 @@ final class OnnxModel implements TensorModel {
 
   /** Whether the engine gives a list of maps for an output. */
   boolean isListOfMaps(int output) {
-    return listsOfMaps.get(output);
+    return signature.listsOfMaps().get(output);
+  }
+
+  OnnxSignature signature() {
+    return signature;
   }
 
   @Override

@@ -80,7 +80,7 @@ final class OnnxPredictor implements Predictor {
       }
       return result.build();
     } catch (OrtException e) {
-      throw OnnxErrors.ofRun(e);
+      throw OnnxErrors.ofRun(e, model.signature().contradiction(inputs));
     } finally {
       releaseAll(inputValues);
       releaseAll(outputValues);

@@ -4,15 +4,20 @@ import dev.millrace.api.DataType;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.Shape;
+import dev.millrace.api.TensorMap;
 import dev.millrace.api.TensorSpec;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A model's inputs and outputs as tensors.
  *
  * @param listsOfMaps for each output, whether the engine gives a list of maps for it
+ * @param dimensions for each input, the names of its dimensions, "" for those without; as names
+ *     stand for sizes, those of one name are to be of one size
  * @param leftOut the outputs that are not tensors and cannot be made one
  * @param batchable whether dimension 0 of every input and output is one and the same batch
  */
@@ -20,12 +25,14 @@ record OnnxSignature(
     List<TensorSpec> inputs,
     List<TensorSpec> outputs,
     List<Boolean> listsOfMaps,
+    List<List<String>> dimensions,
     List<String> leftOut,
     boolean batchable) {
   OnnxSignature {
     inputs = List.copyOf(inputs);
     outputs = List.copyOf(outputs);
     listsOfMaps = List.copyOf(listsOfMaps);
+    dimensions = List.copyOf(dimensions);
     leftOut = List.copyOf(leftOut);
   }
 
@@ -55,7 +62,39 @@ record OnnxSignature(
       throw failure("the model has no output that is a tensor");
     }
     return new OnnxSignature(
-        inputs, outputs, listsOfMaps, leftOut, isBatchable(inputNodes, outputNodes));
+        inputs,
+        outputs,
+        listsOfMaps,
+        inputNodes.stream().map(OrtNode::symbols).toList(),
+        leftOut,
+        isBatchable(inputNodes, outputNodes));
+  }
+
+  /**
+   * Where these inputs have two sizes for one dimension, as in "inputs 'a' and 'b' differ in
+   * dimension 'L', 2 and 3"; "" if nowhere. The engine does not look: many models take such inputs.
+   */
+  String contradiction(TensorMap given) {
+    record Size(String input, long size) {}
+    Map<String, Size> sizes = new HashMap<>();
+    for (int i = 0; i < given.size(); i++) {
+      String input = given.name(i);
+      Shape shape = given.tensor(i).shape();
+      List<String> names = dimensions.get(indexOf(input));
+      for (int d = 0; d < Math.min(names.size(), shape.rank()); d++) {
+        Size size = new Size(input, shape.dim(d));
+        Size other = names.get(d).isEmpty() ? size : sizes.putIfAbsent(names.get(d), size);
+        if (other != null && other.size != size.size) {
+          return "inputs '%s' and '%s' differ in dimension '%s', %d and %d"
+              .formatted(other.input, input, names.get(d), other.size, size.size);
+        }
+      }
+    }
+    return "";
+  }
+
+  private int indexOf(String input) {
+    return inputs.stream().map(TensorSpec::name).toList().indexOf(input);
   }
 
   private static TensorSpec input(OrtNode node) {

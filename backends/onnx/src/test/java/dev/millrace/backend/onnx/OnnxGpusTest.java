@@ -111,7 +111,7 @@ class OnnxGpusTest {
   }
 
   private static ErrorCode codeOf(String words) {
-    return OnnxErrors.ofRun(new OrtException(1, words)).code();
+    return OnnxErrors.ofRun(new OrtException(1, words), "").code();
   }
 
   @Test

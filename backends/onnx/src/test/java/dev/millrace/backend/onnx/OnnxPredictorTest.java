@@ -217,11 +217,17 @@ class OnnxPredictorTest {
 
   @Test
   void failureInsideAnOperator_saysWhichWithoutTheEnginesFiles() {
-    try (OnnxFixture onnx = OnnxFixture.of(directory, OnnxModels.simple())) {
+    byte[] unnamed =
+        OnnxModelWriter.graph("unnamed")
+            .input("A", DataType.FP32, -1)
+            .input("B", DataType.FP32, -1)
+            .output("Y", DataType.FP32, -1)
+            .node("Add", List.of("A", "B"), List.of("Y"))
+            .toByteArray();
+    try (OnnxFixture onnx = OnnxFixture.of(directory, unnamed)) {
       TensorMap inputs =
           TensorMap.of(
-              "INPUT0", Tensor.copyOf(Shape.of(2, 16), new int[32]),
-              "INPUT1", Tensor.copyOf(Shape.of(3, 16), new int[48]));
+              "A", Tensor.copyOf(Shape.of(2), 1f, 2f), "B", Tensor.copyOf(Shape.of(3), 1f, 2f, 3f));
       assertThatThrownBy(() -> onnx.predict(inputs))
           .hasMessageStartingWith("Non-zero status code returned while running")
           .hasMessageEndingWith("2 by 3")
@@ -235,6 +241,35 @@ class OnnxPredictorTest {
         .isInstanceOfSatisfying(
             InferenceException.class, failure -> assertThat(failure.code()).isEqualTo(code))
         .hasMessageContaining(words);
+  }
+
+  /** A mask of another length than its tokens: the engine fails inside, but is not at fault. */
+  @Test
+  void sizesThatContradictEachOther_areTheClientsError() {
+    byte[] model =
+        OnnxModelWriter.graph("masked")
+            .input("ids", DataType.FP32, "batch", "length")
+            .input("mask", DataType.FP32, "batch", "length")
+            .output("Y", DataType.FP32, "batch", "length")
+            .node("Mul", List.of("ids", "mask"), List.of("Y"))
+            .toByteArray();
+    try (OnnxFixture onnx = OnnxFixture.of(directory, model)) {
+      assertFailure(
+          () ->
+              onnx.predict(
+                  TensorMap.of(
+                      "ids", Tensor.copyOf(Shape.of(1, 2), 1f, 2f),
+                      "mask", Tensor.copyOf(Shape.of(1, 3), 1f, 1f, 0f))),
+          ErrorCode.INVALID_ARGUMENT,
+          "inputs 'ids' and 'mask' differ in dimension 'length', 2 and 3: Non-zero status code");
+      try (TensorMap outputs =
+          onnx.predict(
+              TensorMap.of(
+                  "ids", Tensor.copyOf(Shape.of(1, 2), 1f, 2f),
+                  "mask", Tensor.copyOf(Shape.of(1, 1), 3f)))) {
+        assertThat(outputs.tensor(0).toFloats()).containsExactly(3, 6);
+      }
+    }
   }
 
   @Test

@@ -155,6 +155,84 @@ class PredictorScriptTest {
     }
   }
 
+  /** As KServe's own examples begin and end, of which only the class is for a server. */
+  @Test
+  void aScriptThatStartsKservesServer_isServed_andLoadsOnce() {
+    String script =
+        """
+        import argparse
+        from kserve import Model, ModelServer, PredictorConfig, logging, model_server
+        from kserve.model import PredictorProtocol
+        parser = argparse.ArgumentParser(parents=[model_server.parser])
+        parser.add_argument("--factor", type=int, default=3)
+        args, _ = parser.parse_known_args()
+        class Mine(Model):
+            loads = 0
+            def __init__(self, name):
+                super().__init__(name)
+                self.load()
+            def load(self):
+                self.loads += 1
+                self.ready = True
+            def predict(self, payload, headers=None):
+                return {"predictions": [args.factor, args.model_name, self.loads]}
+        if __name__ == "__main__":
+            if args.configure_logging:
+                logging.configure_logging(args.log_config_file)
+            ModelServer(workers=args.workers).start([Mine(args.model_name)])
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0"))
+          .containsExactly("3", '"' + fixture.model.metadata().id().name() + '"', "1");
+    }
+  }
+
+  @Test
+  void plainObjectsOfPython_becomeJson() {
+    String script =
+        """
+        import dataclasses, enum, uuid
+        @dataclasses.dataclass
+        class Found:
+            label: str
+            parts: list
+        class Color(enum.Enum):
+            RED = "red"
+        class NAType:
+            '''As pandas says that a value is missing.'''
+        class Predictor:
+            def predict(self, inputs):
+                return [Found("a", [Found("b", [])]), Color.RED, uuid.UUID(int=1), {"x": NAType()}]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0"))
+          .containsExactly(
+              "{\"label\":\"a\",\"parts\":[{\"label\":\"b\",\"parts\":[]}]}",
+              "\"red\"",
+              "\"00000000-0000-0000-0000-000000000001\"",
+              "{\"x\":null}");
+    }
+  }
+
+  @Test
+  void anExceptionThatFailsToSayWhatItIs_isTheAnswerByItsName() {
+    String script =
+        """
+        class Broken(Exception):
+            def __str__(self):
+                return self.missing
+        class Predictor:
+            def predict(self, inputs):
+                if inputs[0]:
+                    raise Broken()
+                return inputs
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThatThrownBy(() -> fixture.texts("1")).hasMessage("Broken");
+      assertThat(fixture.texts("0")).containsExactly("0");
+    }
+  }
+
   /**
    * Steps of the package kserve, which are coroutines: one that hands on, and one that does more.
    */
