@@ -51,7 +51,7 @@ record Route(
   private static String decode(String raw) {
     // Netty gives each byte as a character, also those that should have been encoded.
     String text =
-        raw.chars().allMatch(c -> c < 0x80)
+        isAscii(raw)
             ? raw
             : new String(raw.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
     if (text.indexOf('%') < 0) {
@@ -59,5 +59,14 @@ record Route(
     }
     // As a path: a plus sign is itself.
     return QueryStringDecoder.decodeComponent(text.replace("+", "%2B"), StandardCharsets.UTF_8);
+  }
+
+  private static boolean isAscii(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) >= 0x80) {
+        return false;
+      }
+    }
+    return true;
   }
 }
