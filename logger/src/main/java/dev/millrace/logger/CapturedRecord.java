@@ -36,7 +36,12 @@ final class CapturedRecord implements AutoCloseable {
   /** Largest copy that is made on the heap: a small one is cheaper there than one from the pool. */
   private static final int HEAP_COPY = 4096;
 
-  private final InferenceRecord record;
+  private final Side side;
+  private final String id;
+  private final ModelId model;
+  private final Instant time;
+  private final Parameters parameters;
+  private final @Nullable InferenceException error;
   private final ModelSettings settings;
   private final String[] names;
   private final DataType[] dataTypes;
@@ -49,15 +54,12 @@ final class CapturedRecord implements AutoCloseable {
   private CapturedRecord(InferenceRecord record, ModelSettings settings) {
     TensorMap tensors = record.tensors();
     int count = tensors.size();
-    this.record =
-        new InferenceRecord(
-            record.side(),
-            record.id(),
-            record.model(),
-            record.time(),
-            record.parameters(),
-            TensorMap.empty(),
-            record.error());
+    this.side = record.side();
+    this.id = record.id();
+    this.model = record.model();
+    this.time = record.time();
+    this.parameters = record.parameters();
+    this.error = record.error();
     this.settings = settings;
     this.cost = cost(record, settings);
     this.names = new String[count];
@@ -82,8 +84,10 @@ final class CapturedRecord implements AutoCloseable {
       ByteBuffer data = tensor.data();
       int bytes = wholeElements(tensor.dataType(), data, copy.remaining());
       cut += data.remaining() - bytes;
-      kept[i] = copy.slice(copy.position(), bytes).order(ByteOrder.LITTLE_ENDIAN);
+      int start = copy.position();
       copy.put(data.limit(bytes));
+      kept[i] = count == 1 ? copy.flip() : copy.slice(start, bytes);
+      kept[i].order(ByteOrder.LITTLE_ENDIAN);
     }
     this.cutBytes = cut;
   }
@@ -119,27 +123,27 @@ final class CapturedRecord implements AutoCloseable {
   }
 
   Side side() {
-    return record.side();
+    return side;
   }
 
   String id() {
-    return record.id();
+    return id;
   }
 
   ModelId model() {
-    return record.model();
+    return model;
   }
 
   Instant time() {
-    return record.time();
+    return time;
   }
 
   Parameters parameters() {
-    return record.parameters();
+    return parameters;
   }
 
   @Nullable InferenceException error() {
-    return record.error();
+    return error;
   }
 
   ModelSettings settings() {
@@ -152,7 +156,7 @@ final class CapturedRecord implements AutoCloseable {
    * @param key {@link #HEADER} and its name in lower case
    */
   @Nullable String header(String key) {
-    return record.parameters().asMap().get(key) instanceof String text ? text : null;
+    return parameters.asMap().get(key) instanceof String text ? text : null;
   }
 
   int size() {
@@ -190,14 +194,14 @@ final class CapturedRecord implements AutoCloseable {
 
   /** The code of the protocols over HTTP for how the inference ended; 0 on the inputs' side. */
   int statusCode() {
-    InferenceException error = record.error();
-    if (record.side() == Side.MODEL_INPUTS) {
+    InferenceException failure = error;
+    if (side == Side.MODEL_INPUTS) {
       return 0;
     }
-    if (error == null) {
+    if (failure == null) {
       return 200;
     }
-    return switch (error.code()) {
+    return switch (failure.code()) {
       case INVALID_ARGUMENT, FAILED_PRECONDITION -> 400;
       case NOT_FOUND -> 404;
       case RESOURCE_EXHAUSTED -> 429;

@@ -2,8 +2,8 @@ package dev.millrace.logger;
 
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.LogListener.DropReason;
-import dev.millrace.logger.LogMessage.Header;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,8 +17,7 @@ import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.SerializationException;
-import org.apache.kafka.common.header.internals.RecordHeader;
-import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -113,14 +112,18 @@ final class KafkaSink implements Sink {
     }
   }
 
-  private static RecordHeaders headers(LogMessage message) {
-    List<Header> headers = message.headers();
-    RecordHeader[] all = new RecordHeader[headers.size()];
+  /** A header as the client wants it. Its own class has volatile fields, which cost more. */
+  @SuppressWarnings("ArrayRecordComponent") // nobody writes to it
+  private record SentHeader(String key, byte[] value) implements Header {}
+
+  private static List<Header> headers(LogMessage message) {
+    List<LogMessage.Header> headers = message.headers();
+    Header[] all = new Header[headers.size()];
     for (int i = 0; i < all.length; i++) {
-      Header header = headers.get(i);
-      all[i] = new RecordHeader(header.name(), header.value());
+      LogMessage.Header header = headers.get(i);
+      all[i] = new SentHeader(header.name(), header.value());
     }
-    return new RecordHeaders(all);
+    return Arrays.asList(all);
   }
 
   private SinkException failure(LogMessage message, Exception failure) {
