@@ -146,8 +146,12 @@ final class JsonWriter {
 
   /** A text; what is no character becomes a question mark. */
   JsonWriter string(String text) {
+    return string(text.getBytes(UTF_8));
+  }
+
+  /** A text in UTF-8. */
+  JsonWriter string(byte[] units) {
     separate();
-    byte[] units = text.getBytes(UTF_8);
     reserve(units.length + LONGEST);
     bytes[length++] = '"';
     int plain = 0;

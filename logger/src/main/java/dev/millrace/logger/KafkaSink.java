@@ -3,8 +3,7 @@ package dev.millrace.logger;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.LogListener.DropReason;
 import java.time.Duration;
-import java.util.Arrays;
-import java.util.List;
+import java.util.Collections;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -102,7 +101,7 @@ final class KafkaSink implements Sink {
                   message.timeMillis(),
                   message.key(),
                   message.value(),
-                  headers(message)),
+                  Collections.<Header>unmodifiableList(message.headers())),
               (metadata, failure) ->
                   answer.settled(failure == null ? null : failure(message, failure)));
     } catch (InterruptException e) {
@@ -110,20 +109,6 @@ final class KafkaSink implements Sink {
     } catch (KafkaException | IllegalStateException e) {
       throw failure(message, e);
     }
-  }
-
-  /** A header as the client wants it. Its own class has volatile fields, which cost more. */
-  @SuppressWarnings("ArrayRecordComponent") // nobody writes to it
-  private record SentHeader(String key, byte[] value) implements Header {}
-
-  private static List<Header> headers(LogMessage message) {
-    List<LogMessage.Header> headers = message.headers();
-    Header[] all = new Header[headers.size()];
-    for (int i = 0; i < all.length; i++) {
-      LogMessage.Header header = headers.get(i);
-      all[i] = new SentHeader(header.name(), header.value());
-    }
-    return Arrays.asList(all);
   }
 
   private SinkException failure(LogMessage message, Exception failure) {
