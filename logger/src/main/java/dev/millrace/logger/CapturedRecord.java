@@ -36,34 +36,38 @@ final class CapturedRecord implements AutoCloseable {
   /** Largest copy that is made on the heap: a small one is cheaper there than one from the pool. */
   private static final int HEAP_COPY = 4096;
 
-  private final InferenceRecord record;
+  private final Side side;
+  private final String id;
+  private final ModelId model;
+  private final Instant time;
+  private final Parameters parameters;
+  private final @Nullable InferenceException error;
   private final ModelSettings settings;
-  private final String[] names;
-  private final DataType[] dataTypes;
-  private final Shape[] shapes;
-  private final ByteBuffer[] kept;
+  private final Layout layout;
+
+  /** What is kept of all tensors, one after the other. */
+  private final ByteBuffer kept;
+
+  /** Where each tensor ends in it. */
+  private final int[] ends;
+
   private final long cutBytes;
   private final long cost;
   private final @Nullable PooledBuffer pooled;
 
-  private CapturedRecord(InferenceRecord record, ModelSettings settings) {
+  private CapturedRecord(InferenceRecord record, Layout layout, ModelSettings settings) {
     TensorMap tensors = record.tensors();
     int count = tensors.size();
-    this.record =
-        new InferenceRecord(
-            record.side(),
-            record.id(),
-            record.model(),
-            record.time(),
-            record.parameters(),
-            TensorMap.empty(),
-            record.error());
+    this.side = record.side();
+    this.id = record.id();
+    this.model = record.model();
+    this.time = record.time();
+    this.parameters = record.parameters();
+    this.error = record.error();
     this.settings = settings;
     this.cost = cost(record, settings);
-    this.names = new String[count];
-    this.dataTypes = new DataType[count];
-    this.shapes = new Shape[count];
-    this.kept = new ByteBuffer[count];
+    this.layout = layout;
+    this.ends = new int[count];
     int size = (int) Math.min(settings.payloadLimit(), tensors.byteSize());
     ByteBuffer copy;
     if (size <= HEAP_COPY) {
@@ -75,22 +79,23 @@ final class CapturedRecord implements AutoCloseable {
     }
     long cut = 0;
     for (int i = 0; i < count; i++) {
-      Tensor tensor = tensors.tensor(i);
-      names[i] = tensors.name(i);
-      dataTypes[i] = tensor.dataType();
-      shapes[i] = tensor.shape();
-      ByteBuffer data = tensor.data();
-      int bytes = wholeElements(tensor.dataType(), data, copy.remaining());
+      ByteBuffer data = tensors.tensor(i).data();
+      int bytes = wholeElements(layout.dataTypes[i], data, copy.remaining());
       cut += data.remaining() - bytes;
-      kept[i] = copy.slice(copy.position(), bytes).order(ByteOrder.LITTLE_ENDIAN);
       copy.put(data.limit(bytes));
+      ends[i] = copy.position();
     }
+    this.kept = copy;
     this.cutBytes = cut;
   }
 
-  /** Copies what a record shows. */
-  static CapturedRecord of(InferenceRecord record, ModelSettings settings) {
-    return new CapturedRecord(record, settings);
+  /**
+   * Copies what a record shows.
+   *
+   * @param layout of its tensors
+   */
+  static CapturedRecord of(InferenceRecord record, Layout layout, ModelSettings settings) {
+    return new CapturedRecord(record, layout, settings);
   }
 
   /** As {@link #cost(InferenceRecord, ModelSettings)} said. */
@@ -119,27 +124,27 @@ final class CapturedRecord implements AutoCloseable {
   }
 
   Side side() {
-    return record.side();
+    return side;
   }
 
   String id() {
-    return record.id();
+    return id;
   }
 
   ModelId model() {
-    return record.model();
+    return model;
   }
 
   Instant time() {
-    return record.time();
+    return time;
   }
 
   Parameters parameters() {
-    return record.parameters();
+    return parameters;
   }
 
   @Nullable InferenceException error() {
-    return record.error();
+    return error;
   }
 
   ModelSettings settings() {
@@ -152,35 +157,38 @@ final class CapturedRecord implements AutoCloseable {
    * @param key {@link #HEADER} and its name in lower case
    */
   @Nullable String header(String key) {
-    return record.parameters().asMap().get(key) instanceof String text ? text : null;
+    return parameters.asMap().get(key) instanceof String text ? text : null;
   }
 
   int size() {
-    return names.length;
+    return ends.length;
   }
 
   String name(int index) {
-    return names[index];
+    return layout.names[index];
   }
 
   DataType dataType(int index) {
-    return dataTypes[index];
+    return layout.dataTypes[index];
   }
 
   Shape shape(int index) {
-    return shapes[index];
+    return layout.shapes[index];
   }
 
   /** What is kept of a tensor: a little-endian view with a position of its own. */
   ByteBuffer data(int index) {
-    return kept[index].duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    int start = index == 0 ? 0 : ends[index - 1];
+    return kept.slice(start, ends[index] - start).order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /** Elements of a tensor that are kept. */
   long keptElements(int index) {
-    return dataTypes[index].isFixedSize()
-        ? kept[index].remaining() / dataTypes[index].byteSize()
-        : Tensor.countElements(kept[index]);
+    DataType dataType = dataType(index);
+    ByteBuffer data = data(index);
+    return dataType.isFixedSize()
+        ? data.remaining() / dataType.byteSize()
+        : Tensor.countElements(data);
   }
 
   /** Bytes of the tensors that are not kept. */
@@ -190,14 +198,14 @@ final class CapturedRecord implements AutoCloseable {
 
   /** The code of the protocols over HTTP for how the inference ended; 0 on the inputs' side. */
   int statusCode() {
-    InferenceException error = record.error();
-    if (record.side() == Side.MODEL_INPUTS) {
+    InferenceException failure = error;
+    if (side == Side.MODEL_INPUTS) {
       return 0;
     }
-    if (error == null) {
+    if (failure == null) {
       return 200;
     }
-    return switch (error.code()) {
+    return switch (failure.code()) {
       case INVALID_ARGUMENT, FAILED_PRECONDITION -> 400;
       case NOT_FOUND -> 404;
       case RESOURCE_EXHAUSTED -> 429;
@@ -213,6 +221,46 @@ final class CapturedRecord implements AutoCloseable {
   public void close() {
     if (pooled != null) {
       pooled.close();
+    }
+  }
+
+  /**
+   * Names, datatypes and shapes of a record's tensors. Records that are alike share one, so that
+   * little has to be made for each, and the encoder finds it where it left it. Immutable.
+   */
+  static final class Layout {
+    static final Layout NONE = new Layout(TensorMap.empty());
+
+    private final String[] names;
+    private final DataType[] dataTypes;
+    private final Shape[] shapes;
+
+    private Layout(TensorMap tensors) {
+      int count = tensors.size();
+      this.names = new String[count];
+      this.dataTypes = new DataType[count];
+      this.shapes = new Shape[count];
+      for (int i = 0; i < count; i++) {
+        names[i] = tensors.name(i);
+        dataTypes[i] = tensors.tensor(i).dataType();
+        shapes[i] = tensors.tensor(i).shape();
+      }
+    }
+
+    /** This one if it is that of these tensors, else theirs. */
+    Layout of(TensorMap tensors) {
+      if (tensors.size() != names.length) {
+        return new Layout(tensors);
+      }
+      for (int i = 0; i < names.length; i++) {
+        Tensor tensor = tensors.tensor(i);
+        if (dataTypes[i] != tensor.dataType()
+            || !names[i].equals(tensors.name(i))
+            || !shapes[i].equals(tensor.shape())) {
+          return new Layout(tensors);
+        }
+      }
+      return this;
     }
   }
 }

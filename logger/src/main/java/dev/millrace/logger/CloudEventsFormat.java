@@ -6,6 +6,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * CloudEvents 1.0 with the types, attributes and extensions of KServe's logger, so that what reads
@@ -36,6 +37,11 @@ final class CloudEventsFormat {
   private final Clock clock;
   private final Header source;
   private final Header namespace;
+
+  /** The model of the last record, and its service. */
+  private @Nullable String serviceModel;
+
+  private Header service = attribute("inferenceservicename", "");
 
   CloudEventsFormat(Deployment deployment, Clock clock) {
     this.deployment = deployment;
@@ -71,7 +77,7 @@ final class CloudEventsFormat {
     attributes(attributes, times, record);
     json.begin().beginObject();
     for (Header attribute : attributes) {
-      json.name(attribute.name().substring(PREFIX.length())).string(attribute.text());
+      json.name(attribute.name().substring(PREFIX.length())).string(attribute.value());
     }
     if (Payloads.isRaw(record)) {
       V2Payload.Binary binary = V2Payload.binary(record);
@@ -96,22 +102,27 @@ final class CloudEventsFormat {
     headers.add(Header.of("ce_id", given == null ? record.id() : given));
     headers.add(isRequest ? REQUEST : RESPONSE);
     headers.add(source);
-    headers.add(Header.of("ce_time", times.of(record.time())));
-    headers.add(
-        Header.of(
-            "ce_inferenceservicename",
-            deployment.inferenceService().orElse(record.model().name())));
+    headers.add(new Header("ce_time", times.of(record.time())));
+    headers.add(service(record.model().name()));
     headers.add(namespace);
     headers.add(COMPONENT);
     headers.add(ENDPOINT);
     headers.add(metadata(record));
-    headers.add(Header.of("ce_recordedtime", times.of(clock.instant())));
+    headers.add(new Header("ce_recordedtime", times.of(clock.instant())));
     if (!isRequest) {
       int code = record.statusCode();
       headers.add(code == 200 ? OK : Header.of("ce_statuscode", Integer.toString(code)));
     }
     MessageEncoder.addIfThere(headers, "ce_traceparent", record.header(CapturedRecord.TRACEPARENT));
     MessageEncoder.addIfThere(headers, "ce_tracestate", record.header(CapturedRecord.TRACESTATE));
+  }
+
+  private Header service(String model) {
+    if (!model.equals(serviceModel)) {
+      serviceModel = model;
+      service = attribute("inferenceservicename", deployment.inferenceService().orElse(model));
+    }
+    return service;
   }
 
   /** The headers of the request that are repeated, with names as Go writes them. */

@@ -17,9 +17,9 @@ final class JsonFormat {
     json.begin().beginObject();
     json.name("time").string(times.of(record.time()));
     json.name("id").string(record.id());
-    json.name("model").string(record.model().name());
-    json.name("version").string(record.model().version());
-    json.name("side").string(isRequest ? "request" : "response");
+    json.name("model").known(record.model().name());
+    json.name("version").known(record.model().version());
+    json.name("side").known(isRequest ? "request" : "response");
     if (!isRequest) {
       json.name("code").number((long) record.statusCode());
     }

@@ -84,8 +84,12 @@ final class LogChannel implements AutoCloseable {
     }
   }
 
-  /** Takes a record over, or drops and counts it. */
-  void log(InferenceRecord record, ModelSettings settings) {
+  /**
+   * Takes a record over, or drops and counts it.
+   *
+   * @param layout of its tensors
+   */
+  void log(InferenceRecord record, CapturedRecord.Layout layout, ModelSettings settings) {
     String model = record.model().name();
     long cost = CapturedRecord.cost(record, settings);
     if (settings.whenFull() == WhenFull.REFUSE) { // the request was let in, so its record is too
@@ -96,7 +100,7 @@ final class LogChannel implements AutoCloseable {
     }
     CapturedRecord captured;
     try {
-      captured = CapturedRecord.of(record, settings);
+      captured = CapturedRecord.of(record, layout, settings);
     } catch (RuntimeException e) { // no memory outside the heap
       queue.release(cost);
       listener.dropped(model, DropReason.BUFFER_FULL);

@@ -72,12 +72,14 @@ final class MemoryOutbox implements Outbox {
 
   @Override
   public synchronized void removeThrough(Entry last) {
+    long removed = 0;
     for (Entry first = entries.peekFirst();
         first != null && first.position() <= last.position();
         first = entries.peekFirst()) {
-      bytes.addAndGet(-first.byteSize());
+      removed += first.byteSize();
       entries.pollFirst();
     }
+    bytes.addAndGet(-removed);
   }
 
   /** What is not removed. */

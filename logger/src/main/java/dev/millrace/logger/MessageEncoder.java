@@ -1,5 +1,6 @@
 package dev.millrace.logger;
 
+import dev.millrace.api.ModelId;
 import dev.millrace.logger.LogMessage.Header;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -11,10 +12,22 @@ final class MessageEncoder {
   /** That any message has. */
   private static final int MOST_HEADERS = 20;
 
+  private static final String MODEL = "millrace-model";
+  private static final String VERSION = "millrace-version";
+
   private final CloudEventsFormat cloudEvents;
   private final HopsworksFormat hopsworks;
   private final JsonWriter json = new JsonWriter();
   private final InstantText times = new InstantText();
+
+  /** Of the message that is being made. */
+  private final List<Header> headers = new ArrayList<>(MOST_HEADERS);
+
+  /** The model of the last message, and its headers. */
+  private @Nullable ModelId model;
+
+  private Header nameHeader = Header.of(MODEL, "");
+  private Header versionHeader = Header.of(VERSION, "");
 
   MessageEncoder(CloudEventsFormat cloudEvents, HopsworksFormat hopsworks) {
     this.cloudEvents = cloudEvents;
@@ -24,7 +37,7 @@ final class MessageEncoder {
   /** The message; null if there will be one for both sides when the other one comes. */
   @Nullable LogMessage encode(CapturedRecord record) {
     ModelSettings settings = record.settings();
-    List<Header> headers = new ArrayList<>(MOST_HEADERS);
+    headers.clear();
     byte[] value =
         switch (settings.format()) {
           case HOPSWORKS_V4 -> hopsworks.side(json, record, headers);
@@ -37,16 +50,21 @@ final class MessageEncoder {
     if (value == null) {
       return null;
     }
-    String model = record.model().name();
-    headers.add(Header.of("millrace-model", model));
-    headers.add(Header.of("millrace-version", record.model().version()));
+    if (!record.model().equals(model)) {
+      model = record.model();
+      nameHeader = Header.of(MODEL, model.name());
+      versionHeader = Header.of(VERSION, model.version());
+    }
+    headers.add(nameHeader);
+    headers.add(versionHeader);
     if (record.cutBytes() > 0) {
       headers.add(Header.of("millrace-cut-bytes", Long.toString(record.cutBytes())));
     }
     addIfThere(headers, "traceparent", record.header(CapturedRecord.TRACEPARENT));
     addIfThere(headers, "tracestate", record.header(CapturedRecord.TRACESTATE));
+    String name = record.model().name();
     return new LogMessage(
-        model, settings.topicOf(model), record.time().toEpochMilli(), key(record), headers, value);
+        name, settings.topicOf(name), record.time().toEpochMilli(), key(record), headers, value);
   }
 
   /** Adds a header that a request may have had. */

@@ -4,8 +4,10 @@ import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.Settings;
+import dev.millrace.api.TensorMap;
 import dev.millrace.api.spi.InferenceLogger;
 import dev.millrace.api.spi.LogListener;
+import dev.millrace.logger.CapturedRecord.Layout;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -202,6 +204,11 @@ final class QueuedLogger implements InferenceLogger {
     private @Nullable ModelSettings configured;
     private volatile State state;
 
+    /** Of the last inputs and outputs that were logged. */
+    private volatile Layout inputs = Layout.NONE;
+
+    private volatile Layout outputs = Layout.NONE;
+
     OfModel(String name) {
       this.name = name;
       this.state = new State(settings.models(), channel(settings.models().delivery()));
@@ -255,8 +262,24 @@ final class QueuedLogger implements InferenceLogger {
     public void log(InferenceRecord record) {
       State now = state;
       if (record.error() == null || now.settings().errors()) {
-        now.channel().log(record, now.settings());
+        now.channel().log(record, layout(record), now.settings());
       }
+    }
+
+    private Layout layout(InferenceRecord record) {
+      TensorMap tensors = record.tensors();
+      if (tensors.isEmpty()) {
+        return Layout.NONE;
+      }
+      boolean isInput = record.side() == Side.MODEL_INPUTS;
+      Layout last = isInput ? inputs : outputs;
+      Layout layout = last.of(tensors);
+      if (layout != last && isInput) {
+        inputs = layout;
+      } else if (layout != last) {
+        outputs = layout;
+      }
+      return layout;
     }
 
     @Override

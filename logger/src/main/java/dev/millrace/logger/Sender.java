@@ -9,8 +9,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReferenceFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -36,8 +36,8 @@ final class Sender implements Runnable {
   private static final long LONGEST_PAUSE = Duration.ofSeconds(5).toNanos();
   private static final long COMPLAINT_NANOS = Duration.ofSeconds(10).toNanos();
 
-  private enum State {
-    UNDER_WAY,
+  /** What became of a message that was sent. */
+  private enum Outcome {
     FAILED,
     DROPPED,
     ACKNOWLEDGED
@@ -53,7 +53,13 @@ final class Sender implements Runnable {
   private final Deque<Parcel> window = new ArrayDeque<>();
 
   private long heldBytes;
-  private final AtomicInteger underWay = new AtomicInteger();
+
+  /** Messages that were handed to the sink; for the sending thread. */
+  private long sent;
+
+  /** Those of them that have an answer. */
+  private final AtomicLong answered = new AtomicLong();
+
   private volatile boolean hasFailed;
 
   /** The sending thread, while it waits for an answer. */
@@ -135,7 +141,7 @@ final class Sender implements Runnable {
 
   private void send(List<Entry> entries) throws InterruptedException {
     String model = "";
-    int sent = 0;
+    int alike = 0;
     for (Entry entry : entries) {
       while (hasFailed && !stopped) { // what is before this one has to go first
         sendAgain();
@@ -150,20 +156,25 @@ final class Sender implements Runnable {
         break; // it stays in the outbox
       }
       if (!entry.message().model().equals(model)) {
-        tell(model, sent);
+        tell(model, alike);
         model = entry.message().model();
-        sent = 0;
+        alike = 0;
       }
-      sent++;
+      alike++;
       send(enter(entry));
     }
-    tell(model, sent);
+    tell(model, alike);
   }
 
-  private void tell(String model, int sent) {
-    if (sent > 0) {
-      listener.sent(model, sent);
+  private void tell(String model, int count) {
+    if (count > 0) {
+      listener.sent(model, count);
     }
+  }
+
+  /** How many messages have no answer; for the sending thread. */
+  private long underWay() {
+    return sent - answered.get();
   }
 
   /** Whether the window has no room; looks at the answers if it seems so. */
@@ -176,15 +187,15 @@ final class Sender implements Runnable {
   }
 
   private boolean isOpen(long size) {
-    int count = underWay.get();
+    long count = underWay();
     return stopped || count == 0 || (heldBytes + size <= windowBytes && count < sink.maxInFlight());
   }
 
   /** Waits a little, and not if answers come. */
   private void awaitAnswer() throws InterruptedException {
-    int before = underWay.get();
+    long before = underWay();
     waiting = Thread.currentThread();
-    if (before > 0 && underWay.get() == before && !stopped) {
+    if (before > 0 && underWay() == before && !stopped) {
       LockSupport.parkNanos(this, GLANCE.toNanos());
     }
     waiting = null;
@@ -201,8 +212,7 @@ final class Sender implements Runnable {
   }
 
   private void send(Parcel parcel) throws InterruptedException {
-    parcel.state.set(State.UNDER_WAY);
-    underWay.incrementAndGet();
+    sent++;
     parcel.attempts++;
     parcel.sentNanos = System.nanoTime();
     try {
@@ -228,7 +238,7 @@ final class Sender implements Runnable {
   /** Waits until nothing is under way, then sends what failed again. */
   private void sendAgain() throws InterruptedException {
     flush();
-    while (underWay.get() > 0 && !stopped) {
+    while (underWay() > 0 && !stopped) {
       awaitAnswer();
     }
     long end = System.nanoTime() + pause;
@@ -244,7 +254,7 @@ final class Sender implements Runnable {
     outbox.tidy();
     sink.recover();
     for (Parcel parcel : failed()) {
-      while (!stopped && underWay.get() > 0 && underWay.get() >= sink.maxInFlight()) {
+      while (!stopped && underWay() > 0 && underWay() >= sink.maxInFlight()) {
         flush();
         awaitAnswer();
       }
@@ -255,12 +265,13 @@ final class Sender implements Runnable {
         continue;
       }
       listener.sent(parcel.entry.message().model(), 1);
+      parcel.outcome = null;
       send(parcel);
     }
   }
 
   private synchronized List<Parcel> failed() {
-    return window.stream().filter(parcel -> parcel.state.get() == State.FAILED).toList();
+    return window.stream().filter(parcel -> parcel.outcome == Outcome.FAILED).toList();
   }
 
   /**
@@ -286,7 +297,7 @@ final class Sender implements Runnable {
     for (; done > 0; done--) {
       Parcel parcel = window.removeFirst();
       heldBytes -= parcel.entry.byteSize();
-      if (parcel.state.get() != State.ACKNOWLEDGED) {
+      if (parcel.outcome != Outcome.ACKNOWLEDGED) {
         continue;
       }
       if (first != null && !first.model().equals(parcel.model())) {
@@ -320,13 +331,21 @@ final class Sender implements Runnable {
     }
   }
 
-  /** A message in the window. */
+  /**
+   * A message in the window. The sink hands it from the sending thread to the one that answers, and
+   * the outcome hands it back, so that the other fields need no care of their own.
+   */
   private final class Parcel implements Sink.Answer {
+    private static final AtomicReferenceFieldUpdater<Parcel, @Nullable Outcome> OUTCOME =
+        AtomicReferenceFieldUpdater.newUpdater(Parcel.class, Outcome.class, "outcome");
+
     private final Entry entry;
-    private final AtomicReference<State> state = new AtomicReference<>(State.UNDER_WAY);
     private int attempts;
-    private volatile long sentNanos;
-    private volatile long answeredNanos;
+    private long sentNanos;
+    private long answeredNanos;
+
+    /** Null before it has an answer. */
+    private volatile @Nullable Outcome outcome;
 
     Parcel(Entry entry) {
       this.entry = entry;
@@ -337,8 +356,8 @@ final class Sender implements Runnable {
     }
 
     boolean isDone() {
-      State now = state.get();
-      return now == State.ACKNOWLEDGED || now == State.DROPPED;
+      Outcome now = outcome;
+      return now == Outcome.ACKNOWLEDGED || now == Outcome.DROPPED;
     }
 
     long nanos() {
@@ -352,12 +371,14 @@ final class Sender implements Runnable {
       if (failure != null && reason == null && !promised && attempts >= sink.attempts()) {
         reason = DropReason.NOT_SENT;
       }
-      State answer =
-          failure == null ? State.ACKNOWLEDGED : reason == null ? State.FAILED : State.DROPPED;
-      if (!state.compareAndSet(State.UNDER_WAY, answer)) {
+      Outcome answer =
+          failure == null
+              ? Outcome.ACKNOWLEDGED
+              : reason == null ? Outcome.FAILED : Outcome.DROPPED;
+      if (!OUTCOME.compareAndSet(this, null, answer)) {
         return; // a second answer
       }
-      if (answer == State.FAILED) {
+      if (answer == Outcome.FAILED) {
         hasFailed = true;
       }
       if (failure != null) {
@@ -366,7 +387,7 @@ final class Sender implements Runnable {
       if (reason != null) {
         listener.dropped(model(), reason);
       }
-      underWay.decrementAndGet();
+      answered.incrementAndGet();
       wake();
     }
   }

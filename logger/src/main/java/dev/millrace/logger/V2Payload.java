@@ -56,8 +56,8 @@ final class V2Payload {
       json.name("error").string(error.getMessage());
     } else {
       json.name("id").string(record.id());
-      json.name("model_name").string(record.model().name());
-      json.name("model_version").string(record.model().version());
+      json.name("model_name").known(record.model().name());
+      json.name("model_version").known(record.model().version());
       parameters(json, record);
       json.name(record.side() == Side.MODEL_INPUTS ? "inputs" : "outputs").beginArray();
       tensors(json, record, binary);
@@ -104,8 +104,8 @@ final class V2Payload {
       DataType dataType = record.dataType(i);
       Shape shape = record.shape(i);
       json.beginObject();
-      json.name("name").string(record.name(i));
-      json.name("datatype").string(dataType.name());
+      json.name("name").known(record.name(i));
+      json.name("datatype").known(dataType.name());
       json.name("shape").beginArray();
       for (int axis = 0; axis < shape.rank(); axis++) {
         json.number(shape.dim(axis));

@@ -88,6 +88,45 @@ class QueuedLoggerTest {
   }
 
   @Test
+  void recordsOfAModel_haveTheirOwnNamesTypesAndShapes() throws Exception {
+    InferenceLogger model = model(start("format", "json"));
+    List<TensorMap> all =
+        List.of(
+            TensorMap.of("x", Tensor.copyOf(Shape.of(1), 1f)),
+            TensorMap.of("x", Tensor.copyOf(Shape.of(1, 1), 2f)),
+            TensorMap.of("x", Tensor.copyOf(Shape.of(1, 1), 3f)),
+            TensorMap.of("y", Tensor.copyOf(Shape.of(1, 1), 4f)),
+            TensorMap.of("y", Tensor.copyOf(Shape.of(1, 1), 5)),
+            TensorMap.of(
+                "y", Tensor.copyOf(Shape.of(2), 6, 7), "z", Tensor.copyOf(Shape.of(1), 8f)),
+            TensorMap.of("y", Tensor.copyOf(Shape.of(2), 9, 10)),
+            TensorMap.empty());
+    for (TensorMap tensors : all) {
+      for (Side side : Side.values()) {
+        model.log(Records.record(side, "id", Map.of(), tensors, null));
+      }
+      tensors.close();
+    }
+    Await.until("all are taken", () -> sink.taken.size() == 2 * all.size());
+    List<String> tensors =
+        List.of(
+            "{'name':'x','datatype':'FP32','shape':[1],'data':[1.0]}",
+            "{'name':'x','datatype':'FP32','shape':[1,1],'data':[2.0]}",
+            "{'name':'x','datatype':'FP32','shape':[1,1],'data':[3.0]}",
+            "{'name':'y','datatype':'FP32','shape':[1,1],'data':[4.0]}",
+            "{'name':'y','datatype':'INT32','shape':[1,1],'data':[5]}",
+            "{'name':'y','datatype':'INT32','shape':[2],'data':[6,7]},"
+                + "{'name':'z','datatype':'FP32','shape':[1],'data':[8.0]}",
+            "{'name':'y','datatype':'INT32','shape':[2],'data':[9,10]}",
+            "");
+    for (int i = 0; i < sink.taken.size(); i++) {
+      String name = i % 2 == 0 ? "'inputs':[" : "'outputs':[";
+      String expected = (name + tensors.get(i / 2) + "]").replace('\'', '"');
+      assertThat(sink.taken.get(i)).contains(expected);
+    }
+  }
+
+  @Test
   void mode_isSwitchedWhileItServes_forAllVersions() {
     InferenceLogger logger = start();
     InferenceLogger model = model(logger);

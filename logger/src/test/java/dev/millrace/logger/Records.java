@@ -62,7 +62,9 @@ final class Records {
   static CapturedRecord capture(InferenceRecord record, Object... settings) {
     try (TensorMap _ = record.tensors()) {
       return CapturedRecord.of(
-          record, ModelSettings.defaults(MessageFormat.JSON).with(settings(settings)));
+          record,
+          CapturedRecord.Layout.NONE.of(record.tensors()),
+          ModelSettings.defaults(MessageFormat.JSON).with(settings(settings)));
     }
   }
 
