@@ -2,8 +2,9 @@ package dev.millrace.logger;
 
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.LogListener.DropReason;
+import dev.millrace.logger.LogMessage.Header;
 import java.time.Duration;
-import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -16,7 +17,8 @@ import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.SerializationException;
-import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -101,7 +103,7 @@ final class KafkaSink implements Sink {
                   message.timeMillis(),
                   message.key(),
                   message.value(),
-                  Collections.<Header>unmodifiableList(message.headers())),
+                  headers(message)),
               (metadata, failure) ->
                   answer.settled(failure == null ? null : failure(message, failure)));
     } catch (InterruptException e) {
@@ -109,6 +111,16 @@ final class KafkaSink implements Sink {
     } catch (KafkaException | IllegalStateException e) {
       throw failure(message, e);
     }
+  }
+
+  private static RecordHeaders headers(LogMessage message) {
+    List<Header> headers = message.headers();
+    RecordHeader[] all = new RecordHeader[headers.size()];
+    for (int i = 0; i < all.length; i++) {
+      Header header = headers.get(i);
+      all[i] = new RecordHeader(header.name(), header.value());
+    }
+    return new RecordHeaders(all);
   }
 
   private SinkException failure(LogMessage message, Exception failure) {

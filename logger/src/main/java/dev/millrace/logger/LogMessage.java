@@ -31,19 +31,11 @@ public record LogMessage(
     List<Header> headers,
     byte[] value) {
 
-  /**
-   * A header: {@code content-type}, CloudEvents' {@code ce_…}, and those of this server. Kafka's
-   * client takes it as it is, so that there is no other one made of each.
-   */
+  /** A header: {@code content-type}, CloudEvents' {@code ce_…}, and those of this server. */
   @SuppressWarnings("ArrayRecordComponent")
-  public record Header(String name, byte[] value) implements org.apache.kafka.common.header.Header {
+  public record Header(String name, byte[] value) {
     static Header of(String name, String value) {
       return new Header(name, value.getBytes(UTF_8));
-    }
-
-    @Override
-    public String key() {
-      return name;
     }
 
     /** The value as text. */
