@@ -313,6 +313,11 @@ public final class Batcher implements AutoCloseable {
     return dispatcher.runningBatches();
   }
 
+  /** Runners that wait for work. */
+  int idleRunners() {
+    return dispatcher.idleRunners();
+  }
+
   /** What its policy has learned; empty if that does not learn. */
   public Optional<LearnedState> learned() {
     return dispatcher.learned();

@@ -595,6 +595,10 @@ final class Dispatcher {
     return running.get();
   }
 
+  int idleRunners() {
+    return runners.idle();
+  }
+
   /** Answers what is late by the ticker; what the timer thread does when it wakes. */
   void expire() {
     timer.expire();

@@ -173,6 +173,7 @@ class DeviceArbiterTest {
     try (Batcher batcher =
         Batcher.of("m", new BatcherConfig(1, 10_000, 1 << 30), new GreedyPolicy())
             .startGroups(groups)) {
+      Await.until(() -> batcher.idleRunners() == 4); // one that still starts takes what it finds
       List<Reply> replies = new ArrayList<>();
       for (int i = 0; i < 2; i++) {
         replies.add(batcher.submit(Inputs.x(i), List.of(), Deadline.none()));
