@@ -23,8 +23,8 @@ final class ConfigurationPage {
       own [`model.yaml`](#modelyaml), that over the defaults. The configuration in force is logged at
       the start, with who said so.
 
-      Sizes have a unit, `B`, `KB`, `MB` or `GB`, which count in 1024s: `64MB`. Times have one too:
-      `ns`, `us`, `ms`, `s`, `m`, `h` or `d`: `500ms`.
+      Sizes have a unit, `B`, `KB`, `MB` or `GB`, which count in 1024s: `64MB`; a number alone is bytes.
+      Times have one too: `ns`, `us`, `ms`, `s`, `m`, `h` or `d`: `500ms`.
 
       A flag or key that does not exist and a value that does not do stop the start with exit code 2
       and a line that says where and what would do. An unknown `MILLRACE_` variable is only warned
