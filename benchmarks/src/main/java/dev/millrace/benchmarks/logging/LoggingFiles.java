@@ -25,6 +25,8 @@ public final class LoggingFiles {
     Path repository = Path.of(args[0]);
     Path tiny = Files.createDirectories(repository.resolve("tiny/1"));
     Files.write(tiny.resolve("model.onnx"), SweptModel.TINY.file());
+    // As calibration may choose otherwise for the one server than for the other.
+    Files.writeString(repository.resolve("tiny/model.yaml"), "instances: 1\nthreads: 1\n");
     KnownBackend.write(
         repository,
         "millisecond",
