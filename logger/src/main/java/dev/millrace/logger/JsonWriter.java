@@ -26,6 +26,9 @@ final class JsonWriter {
   /** Texts that are remembered at most. */
   private static final int MOST_KNOWN = 1024;
 
+  /** The longest of them: some are a client's. */
+  private static final int LONGEST_KNOWN = 128;
+
   private final StringBuilder decimal = new StringBuilder(LONGEST);
   private final Map<String, byte[]> known = new HashMap<>();
   private byte[] bytes = new byte[SMALLEST];
@@ -111,8 +114,14 @@ final class JsonWriter {
     return this;
   }
 
-  /** As {@link #string}, for a text that comes again and again: how it is written is remembered. */
+  /**
+   * As {@link #string}, for a text that comes again and again: how it is written is remembered,
+   * unless it is long.
+   */
   JsonWriter known(String text) {
+    if (text.length() > LONGEST_KNOWN) {
+      return string(text);
+    }
     byte[] quoted = known.get(text);
     if (quoted == null) {
       quoted = new JsonWriter().string(text).toBytes();

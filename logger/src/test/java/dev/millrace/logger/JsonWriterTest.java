@@ -59,6 +59,8 @@ class JsonWriterTest {
       json.endObject();
       assertThat(text()).isEqualTo("{\"name\\n" + i % 1500 + "\":\"text\",\"same\":\"te\\\"xt\"}");
     }
+    json.begin().beginObject().name("\n".repeat(10_000)).known("x").endObject();
+    assertThat(text()).isEqualTo("{\"" + "\\n".repeat(10_000) + "\":\"x\"}");
     json.begin().known("x".repeat(10_000)).known("y".repeat(10_000));
     assertThat(text()).isEqualTo("\"" + "x".repeat(10_000) + "\",\"" + "y".repeat(10_000) + "\"");
   }
