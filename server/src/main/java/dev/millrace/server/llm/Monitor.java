@@ -152,7 +152,6 @@ final class Monitor {
               Span.getInvalid(),
               replica.upstream().key().map(key -> "Bearer " + key).orElse(null),
               "",
-              0,
               0);
       to.setReading(true);
       to.send(head, Unpooled.EMPTY_BUFFER, this);

@@ -280,8 +280,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
             span,
             authorization(chosen),
             request.id(),
-            body.readableBytes(),
-            UpstreamConnection.room(body.readableBytes()));
+            body.readableBytes());
     long now = System.nanoTime();
     limits.start(Limit.FIRST_TOKEN, now);
     limits.start(Limit.GAP, now);

@@ -51,7 +51,8 @@ final class RequestHead {
   }
 
   /**
-   * A request's head, in a buffer with room for {@code room} bytes behind it.
+   * A request's head, in a buffer with the room behind it that {@link UpstreamConnection#send}
+   * wants.
    *
    * @param span that the upstream's are to be below
    * @param authorization what it says in {@code Authorization}; null for nothing
@@ -65,8 +66,7 @@ final class RequestHead {
       Span span,
       @Nullable String authorization,
       String id,
-      int bodySize,
-      int room) {
+      int bodySize) {
     StringBuilder head = new StringBuilder(512);
     String base = upstream.address().getRawPath();
     head.append(method).append(' ').append(base == null ? "" : base).append(path);
@@ -90,7 +90,7 @@ final class RequestHead {
       head.append("Content-Length: ").append(bodySize).append("\r\n");
     }
     head.append("\r\n");
-    ByteBuf out = allocator.directBuffer(head.length() + room);
+    ByteBuf out = allocator.directBuffer(head.length() + UpstreamConnection.room(bodySize));
     out.writeCharSequence(head, ISO_8859_1);
     return out;
   }
