@@ -392,9 +392,9 @@ final class Calibration {
         Speeds speeds = speeds(search, rival, inputs, open, until);
         measured.put(threads, speeds);
         Optional<Placement> chosen = PlacementSearch.best(open, measured);
-        Speeds others = measured.get(best.placement().threads());
-        if (others != null && chosen.isPresent() && chosen.get().threads() > fewest(open)) {
-          others.improve(speeds(search, best, inputs, open, until));
+        Speeds before = measured.get(best.placement().threads());
+        if (before != null && chosen.isPresent() && chosen.get().threads() > fewest(open)) {
+          before.improve(speeds(search, best, inputs, open, until));
           speeds.improve(speeds(search, rival, inputs, open, until));
           chosen = PlacementSearch.best(open, measured);
         }
