@@ -43,7 +43,6 @@ final class OrtApi {
   static final MethodHandle RUN = returning(9, 8);
   static final MethodHandle CREATE_SESSION_OPTIONS = returning(10, 1);
   static final MethodHandle SET_SESSION_EXECUTION_MODE = returning(13, 2);
-  static final MethodHandle DISABLE_MEM_PATTERN = returning(17, 1);
   static final MethodHandle DISABLE_CPU_MEM_ARENA = returning(19, 1);
   static final MethodHandle SET_SESSION_LOG_ID = returning(20, 2);
   static final MethodHandle SET_SESSION_GRAPH_OPTIMIZATION_LEVEL = returning(23, 2);

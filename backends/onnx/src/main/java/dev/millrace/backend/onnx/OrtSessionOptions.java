@@ -46,8 +46,6 @@ final class OrtSessionOptions implements AutoCloseable {
     if (!settings.memoryArena()) {
       OrtApi.call(OrtApi.DISABLE_CPU_MEM_ARENA, handle);
     }
-    // A pattern is kept for each combination of shapes ever seen, and batches have many.
-    OrtApi.call(OrtApi.DISABLE_MEM_PATTERN, handle);
     // Threads that spin while they wait take the processor from the other instances.
     config("session.intra_op.allow_spinning", "0");
     config("session.inter_op.allow_spinning", "0");
