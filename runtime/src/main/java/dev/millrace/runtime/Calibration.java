@@ -46,6 +46,9 @@ final class Calibration {
   /** Largest model files that are loaded again to try another number of threads. */
   private static final long MAX_RELOADED_BYTES = 256 << 20;
 
+  /** How often fewer instances than there could be are measured again. */
+  private static final int MORE_PASSES = 2;
+
   private final int processors;
   private final Supplier<GpuHost> host;
   private final CalibrationCache cache;
@@ -327,7 +330,11 @@ final class Calibration {
           });
     }
 
-    /** Finds the best placement, and how fast the model is there. */
+    /**
+     * Finds the best placement, and how fast the model is there. Fewer instances than there could
+     * be have to win again: while the JVM compiles, two that run at once share what it leaves of
+     * the processors, and look like one.
+     */
     private Speeds place(PlacementSearch search, SyntheticInputs inputs, long end) {
       List<Placement> open =
           usual.size() > 1
@@ -347,16 +354,25 @@ final class Calibration {
         }
         tryThreads(search, inputs, open, others.get(i), measured, until);
       }
-      Placement chosen = PlacementSearch.best(open, measured).orElse(best.placement());
-      best.keep(chosen.instances());
-      Speeds speeds = measured.get(chosen.threads());
+      Speeds speeds = measured.get(best.placement().threads());
       if (speeds == null) {
-        throw new IllegalStateException("nothing was measured for " + chosen);
+        throw new IllegalStateException("nothing was measured for " + best.placement());
       }
+      int most = largest(open, best.placement().threads()).instances();
+      int instances = instances(open, measured);
+      for (int i = 0; i < MORE_PASSES && instances < most && ticker.nanos() - end < 0; i++) {
+        speeds.improve(speeds(search, best, inputs, open, end));
+        instances = instances(open, measured);
+      }
+      best.keep(instances);
       try (ModelBench bench = new ModelBench(best.predictors(), inputs, ticker)) {
         search.complete(speeds, bench, end);
       }
       return speeds;
+    }
+
+    private int instances(List<Placement> open, Map<Integer, Speeds> measured) {
+      return PlacementSearch.best(open, measured).orElse(best.placement()).instances();
     }
 
     /** How long every instance takes to run with one row and with two. */
@@ -425,7 +441,13 @@ final class Calibration {
               .filter(count -> count <= instances.predictors().size())
               .toList();
       try (ModelBench bench = new ModelBench(instances.predictors(), inputs, ticker)) {
-        return search.measure(bench, counts, until);
+        Speeds speeds = search.measure(bench, counts, until);
+        LOG.debug(
+            "{}: batches at once, of so many rows, by {} threads: {}",
+            metadata.id(),
+            threads,
+            speeds);
+        return speeds;
       }
     }
 

@@ -131,6 +131,29 @@ class CalibrationTest {
   }
 
   @Test
+  void fewerInstancesThanProcessors_haveToWinAgain() {
+    AtomicBoolean wasMeasured = new AtomicBoolean();
+    AtomicBoolean isCalm = new AtomicBoolean();
+    Object bottleneck = new Object();
+    backend.cost =
+        (rows, threads) -> {
+          wasMeasured.compareAndSet(false, rows == 64);
+          isCalm.compareAndSet(false, rows == 1 && wasMeasured.get());
+          if (isCalm.get()) {
+            sleep(200L * rows);
+          } else {
+            synchronized (bottleneck) {
+              sleep(200L * rows);
+            }
+          }
+        };
+    Calibration.Ready ready = calibrate(Map.of("threads", 1), Ticker.system());
+    try (Instances instances = ready.first()) {
+      assertThat(instances.placement()).isEqualTo(new Placement(Device.CPU, 2, 1));
+    }
+  }
+
+  @Test
   void whatTheUserGave_isKept() {
     backend.cost = (rows, threads) -> sleep(1000L * rows);
     calibrate(Map.of("instances", 1, "threads", 2), Ticker.system()).close();
