@@ -112,11 +112,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     }
     ShapeLearning learning = new ShapeLearning(rowElements, latency);
     shapes[shape] = learning;
-    for (LatencySample sample : calibration) {
-      if (sample.rowElements() == rowElements) {
-        latency.add(sample.rows(), (double) sample.nanos(), 0);
-      }
-    }
+    latency.calibrate(calibration, rowElements);
     learning.rate.runNanos(latency.predict(1));
   }
 

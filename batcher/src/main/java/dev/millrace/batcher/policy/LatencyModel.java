@@ -1,6 +1,7 @@
 package dev.millrace.batcher.policy;
 
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * How long a batch of b rows of one shape takes, lat(b), learned while serving. Single-threaded;
@@ -56,6 +57,7 @@ final class LatencyModel {
   private static final double UNKNOWN_SLOPE = 0.1;
   private static final double UNKNOWN_DEVIATION = 0.05;
   private static final double DEVIATIONS_TO_BE_SAFE = 1.25;
+  private static final long AT_LOAD = Long.MIN_VALUE;
   private static final long STALE_NANOS = 60_000_000_000L;
   private static final double STALE_WEIGHT = 0.5;
   private static final double STALE_DECAY = 0.9;
@@ -163,6 +165,26 @@ final class LatencyModel {
     return alpha;
   }
 
+  /**
+   * Takes what was measured when the model was loaded of rows of that many elements. Each is the
+   * least of a few runs, so it counts like as many, and is fresh when the first sample comes.
+   */
+  void calibrate(List<LatencySample> measured, long rowElements) {
+    for (LatencySample sample : measured) {
+      if (sample.rowElements() == rowElements) {
+        add(sample.rows(), (double) sample.nanos(), AT_LOAD);
+      }
+    }
+    for (int i = 1; i < weight.length; i++) {
+      if (weight[i] > 0) {
+        weight[i] = Math.max(weight[i], KNOWN_WEIGHT);
+      }
+    }
+    if (hasPrior) {
+      rebuild();
+    }
+  }
+
   /** A batch of {@code rows} took that long. */
   void add(int rows, double nanos, long nowNanos) {
     add(rows, nanos, 1, nowNanos);
@@ -191,7 +213,9 @@ final class LatencyModel {
     last[i] = nowNanos;
     number[i] = samples;
     if (turned || samples <= 64 || (samples & 3) == 0) {
-      decayStale(nowNanos);
+      if (nowNanos != AT_LOAD) {
+        decayStale(nowNanos);
+      }
       rebuild();
     }
     if (Long.bitCount(samples) == 1) {
@@ -296,6 +320,9 @@ final class LatencyModel {
 
   private void decayStale(long nowNanos) {
     for (int i = 1; i < weight.length; i++) {
+      if (last[i] == AT_LOAD) {
+        last[i] = nowNanos;
+      }
       if (weight[i] > STALE_WEIGHT && nowNanos - last[i] > STALE_NANOS) {
         weight[i] = Math.max(STALE_WEIGHT, weight[i] * STALE_DECAY);
       }

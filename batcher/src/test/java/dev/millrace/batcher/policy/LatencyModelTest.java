@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Random;
+import java.util.function.IntToDoubleFunction;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 
@@ -155,6 +156,36 @@ class LatencyModelTest {
     }
     assertThat(model.weight(64)).isLessThanOrEqualTo(3);
     assertThat(model.weight(1)).isGreaterThan(10);
+  }
+
+  private static LatencyModel calibratedOnce(IntToDoubleFunction millis) {
+    LatencyModel model = new LatencyModel(64, new int[0]);
+    model.calibrate(Curves.calibration(4, millis).subList(0, 7), 4);
+    return model;
+  }
+
+  /** However long after its start the machine loads the model. */
+  @Test
+  void whatWasCalibrated_isFreshWhenTheFirstSamplesCome() {
+    LatencyModel model = calibratedOnce(b -> 1 + 0.2 * b);
+    long now = 3_600_000_000_000L;
+    for (int i = 0; i < 40; i++) {
+      model.add(32, 7.4 * MILLI, now + i * MILLI);
+    }
+    assertThat(model.weight(1)).isGreaterThanOrEqualTo(3);
+    assertThat(model.predict(1)).isCloseTo(1.2 * MILLI, CLOSE);
+    for (int i = 0; i < 400; i++) {
+      model.add(32, 7.4 * MILLI, now + 61_000_000_000L + i * MILLI);
+    }
+    assertThat(model.weight(1)).isLessThan(1);
+  }
+
+  /** The first batches run while the JVM still compiles. */
+  @Test
+  void whatWasCalibrated_isNotLostToOneSlowRun() {
+    LatencyModel model = calibratedOnce(b -> 1 + 0.2 * b);
+    model.add(4, 30.0 * MILLI, 0);
+    assertThat(model.predict(4)).isCloseTo(1.8 * MILLI, Percentage.withPercentage(10));
   }
 
   @Test
