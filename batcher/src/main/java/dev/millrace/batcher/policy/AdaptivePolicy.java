@@ -40,9 +40,10 @@ public final class AdaptivePolicy implements BatchPolicy {
    * they have no time left, and the load is full. Should it really be less, larger batches leave some.
    *
    * Loads are summed over shapes, because all shapes share the runners. The load of the shape that is
-   * decided for is lowered to what came, in such a situation, while what waited was run: behind a burst
-   * there is often nothing, whatever the rate of the last windows says, and to spread the fixed part
-   * over large batches only makes the first of the burst wait.
+   * decided for is what came, in such a situation, while what waited was run, not what came in the last
+   * windows: behind a burst there is often nothing, and to spread the fixed part over large batches
+   * only makes the first of the burst wait; in a spell of many requests as many more follow, and small
+   * batches then fall behind.
    */
 
   private static final double SATURATED = 0.85;
@@ -190,8 +191,7 @@ public final class AdaptivePolicy implements BatchPolicy {
           trigger == Trigger.HOLD_TARGET ? DispatchReason.HOLD_TARGET : DispatchReason.HOLD_TIMEOUT;
     }
     if (!held && idle == 0 && shed == 0 && waiting < limit) {
-      boolean leaves = pick < waiting && reason != DispatchReason.BUCKET;
-      Hold hold = hold(queue, learning, leaves, limit, load, active, slow, nowNanos);
+      Hold hold = hold(queue, learning, pick, reason, limit, load, active, slow, nowNanos);
       if (hold != null) {
         return hold;
       }
@@ -233,7 +233,8 @@ public final class AdaptivePolicy implements BatchPolicy {
   private @Nullable Hold hold(
       QueueView queue,
       ShapeLearning learning,
-      boolean leaves,
+      int pick,
+      DispatchReason reason,
       int cap,
       double load,
       int active,
@@ -246,9 +247,19 @@ public final class AdaptivePolicy implements BatchPolicy {
     int expected = holds.expected(context);
     int joint = sizes.pick(latency, waiting + expected, cap, load, rate, active);
     int target = Math.max(waiting, joint);
-    double runNanos = latency.predict(Math.min(waiting, cap));
+    boolean fills = reason == DispatchReason.BUCKET;
+    int now = fills ? pick : waiting;
+    double runNanos = latency.predict(Math.min(now, cap));
     holds.open(
-        context, waiting, expected > 0 ? target : cap, runNanos, slow, nowNanos, learning.log);
+        context,
+        now,
+        waiting - now,
+        expected > 0 ? target : cap,
+        runNanos,
+        slow,
+        nowNanos,
+        learning.log);
+    boolean leaves = pick < waiting && !fills;
     if (leaves || joint <= waiting || config.maxHoldNanos() == 0) {
       return null;
     }
@@ -298,7 +309,7 @@ public final class AdaptivePolicy implements BatchPolicy {
     double share = learning.utilisation;
     if (learning.bookedRate > 0) {
       double after = learning.holds.rowsPerNanoAfter(context);
-      share *= Math.min(1, after / learning.bookedRate);
+      share *= Double.isInfinite(after) ? 1 : after / learning.bookedRate;
     }
     double load = (utilisation - learning.utilisation + share) * slowdown.of(active) / active;
     boolean full = standing.isStanding() || waitingShare > NEVER_IDLE;

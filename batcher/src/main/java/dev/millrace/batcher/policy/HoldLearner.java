@@ -16,6 +16,7 @@ final class HoldLearner {
    * came within each delta of a grid, up to a single-row run. For each the two batches "now,
    * and the rest after" are compared with "after delta, and the rest after": completion times saved,
    * summed over rows, plus the runner's time saved for those behind. With c runners the rest waits S/c.
+   * What a batch leaves, only to fill a padded size, is part of the rest, and joins with those who come.
    *
    * The mean gain and its variance are kept by context: what triggered the decision and log2 x. A hold
    * is chosen if the lower bound of its gain exceeds 2 % of the rows' run time. Being wrong costs half
@@ -58,6 +59,7 @@ final class HoldLearner {
 
   private final int[] openContext = new int[OPEN];
   private final int[] openRows = new int[OPEN];
+  private final int[] openLeft = new int[OPEN];
   private final int[] openTarget = new int[OPEN];
   private final long[] openNanos = new long[OPEN];
   private final double[] openTime = new double[OPEN];
@@ -127,13 +129,16 @@ final class HoldLearner {
   /**
    * Notes a decision, to be judged later.
    *
-   * @param target rows at which a hold would have ended
+   * @param rows of the batch that would run now
+   * @param left rows that it would leave for the next
+   * @param target rows of the batch at which a hold would have ended
    * @param runNanos expected time of the batch that would run now, if it were alone
    * @param slowdown by what runs beside it
    */
   void open(
       int context,
       int rows,
+      int left,
       int target,
       double runNanos,
       double slowdown,
@@ -146,6 +151,7 @@ final class HoldLearner {
     int at = (openHead + openCount++) % OPEN;
     openContext[at] = context;
     openRows[at] = rows;
+    openLeft[at] = left;
     openTarget[at] = target;
     openTime[at] = runNanos * slowdown;
     openSlow[at] = slowdown;
@@ -178,29 +184,31 @@ final class HoldLearner {
     double slow = openSlow[open];
     double wait = run / runners;
     long end = log.firstAfter(from, start + (long) wait);
-    int all = log.rowsBetween(from, end);
+    int left = openLeft[open];
+    int all = left + log.rowsBetween(from, end);
     double allTime = latency.predict(Math.min(all, cap)) * slow;
     double apart = run + allTime;
     double alternating = run + Math.min(allTime, all * run / rows);
     double single = latency.predict(1) * slow;
     double step = counts[context] == 0 ? 1 : Math.max(GAIN, 1.0 / (counts[context] + 1));
     double slowStep = Math.max(RATE_GAIN, 1.0 / (counts[context] + 1));
-    rateAfter[context] += slowStep * (all / wait - rateAfter[context]);
+    rateAfter[context] += slowStep * ((all - left) / wait - rateAfter[context]);
     int most = Math.max(0, Math.min(openTarget[open], cap) - rows);
     for (int i = 0; i < HOLDS; i++) {
       double held = hold(i, single);
       long last = log.firstAfter(from, start + (long) held);
-      int joined = log.rowsBetween(from, Math.min(last, end));
+      int arrived = log.rowsBetween(from, Math.min(last, end));
+      int joined = arrived > 0 ? left + arrived : 0;
       if (i == HOLDS - 1) {
-        double off = joined - came[context];
+        double off = arrived - came[context];
         came[context] += step * off;
         cameVariance[context] =
             counts[context] == 0 ? 0 : (1 - step) * (cameVariance[context] + step * off * off);
       }
-      if (most > 0 && joined >= most) {
-        long reached = log.reaching(from, Math.min(last, end), most);
+      if (most > left && joined >= most) {
+        long reached = log.reaching(from, Math.min(last, end), most - left);
         held = Math.max(0, log.nanosOf(reached) - start);
-        joined = Math.min(all, log.rowsBetween(from, reached + 1));
+        joined = Math.min(all, left + log.rowsBetween(from, reached + 1));
       }
       double joint = latency.predict(Math.min(rows + joined, Math.max(cap, rows))) * slow;
       int rest = all - joined;

@@ -108,6 +108,28 @@ class AdaptivePolicyTest {
     assertThat(most).isGreaterThan(2 * first.rows());
   }
 
+  /** Rows that waited were followed by none, or by as many as a full runner can take, each time. */
+  @Test
+  void whatFollowsInSuchASituation_isTheLoad() {
+    assertThat(lastOfManyBursts(0)).isLessThan(lastOfManyBursts(1) - 4);
+  }
+
+  private static int lastOfManyBursts(int rowsAMilli) {
+    AdaptivePolicy policy = policy(1, b -> 1 + b);
+    long now = START;
+    int rows = 0;
+    for (int i = 0; i < 30; i++) {
+      Run run = (Run) policy.decide(FakeQueue.of(32, now), Trigger.COMPLETION, now);
+      rows = run.rows();
+      for (int k = 1; k <= 33 * rowsAMilli; k++) {
+        policy.arrived(0, 1, now + k * MILLI);
+      }
+      now += 1_000 * MILLI;
+      Decision _ = policy.decide(FakeQueue.of(1, now), Trigger.ARRIVAL, now);
+    }
+    return rows;
+  }
+
   @Test
   void aLatencyTarget_capsTheBatch_andGivesUpWhatAStandingQueueMakesLate() {
     AdaptiveConfig config = new AdaptiveConfig(64, 1, List.of(), 20 * MILLI, Long.MAX_VALUE, true);

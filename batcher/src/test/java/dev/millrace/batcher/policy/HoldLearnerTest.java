@@ -16,7 +16,7 @@ class HoldLearnerTest {
 
   /** A decision over 8 rows, after which as many come as {@code rows} says, after {@code after}. */
   private void dispatch(int rows, long after) {
-    holds.open(context, 8, CAP, flat.predict(8), 1, now, log);
+    holds.open(context, 8, 0, CAP, flat.predict(8), 1, now, log);
     for (int i = 0; i < rows; i++) {
       log.add(1, now + after + i * 1000L);
     }
@@ -36,19 +36,39 @@ class HoldLearnerTest {
     assertThat(holds.expected(context)).isEqualTo(8);
   }
 
+  /** 40 clients: 16 are answered while 24 wait, of which a batch of 16 would leave 8. */
+  @Test
+  void whatAPaddedSizeLeaves_fillsTheNextWithThoseWhoCome() {
+    LatencyModel padded =
+        Curves.exact(b -> 1.23 + 0.052 * (b == 1 ? 1 : Integer.highestOneBit(2 * b - 1)));
+    int waiting = HoldLearner.context(true, 24);
+    for (int i = 0; i < 30; i++) {
+      holds.open(waiting, 16, 8, 32, padded.predict(16), 1, now, log);
+      for (int k = 0; k < 16; k++) {
+        log.add(1, now + MILLI / 2);
+      }
+      now += 10 * MILLI;
+      holds.learn(padded, log, CAP, 1, now);
+    }
+    assertThat(holds.expected(waiting)).isEqualTo(16);
+    assertThat(holds.choose(waiting, padded.predict(1), true)).isGreaterThan(MILLI / 2.0);
+  }
+
   @Test
   void nothingThatComes_isNotWaitedFor() {
     for (int i = 0; i < 50; i++) {
       dispatch(0, 0);
+      holds.open(HoldLearner.context(true, 24), 16, 8, 32, flat.predict(16), 1, now, log);
     }
     assertThat(holds.choose(context, flat.predict(1), true)).isZero();
+    assertThat(holds.choose(HoldLearner.context(true, 24), flat.predict(1), true)).isZero();
   }
 
   @Test
   void randomArrivals_areNotWaitedForLong() {
     Random random = new Random(5);
     for (int i = 0; i < 200; i++) {
-      holds.open(context, 8, CAP, flat.predict(8), 1, now, log);
+      holds.open(context, 8, 0, CAP, flat.predict(8), 1, now, log);
       long end = now + 5 * MILLI;
       long t = now + gap(random);
       while (t < end) {
