@@ -31,7 +31,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A model that loads meanwhile takes processors from what is measured: on two of them a model of
  * 0.1 ms looked twice as fast with two threads as in two instances, which is wrong. So measuring
- * first waits for the loads that go on, for as long as it may itself take.
+ * first waits for the loads that go on, warm-up and verification included, for as long as it may
+ * itself take.
  *
  * <p>Other processes cannot be waited for. If they took so much of the machine that this one was
  * displaced, what was measured is used, being all there is, but not kept: the next load measures
@@ -129,20 +130,33 @@ final class Calibration {
         known
             .map(entry -> new Placement(first.device(), entry.instances(), entry.threads()))
             .orElse(first);
-    long start = ticker.nanos();
-    Run run = new Run(plan, usual, loadFirst(plan, placement), ticker.nanos() - start);
+    Run run = warmedUp(plan, usual, placement, known);
     try {
-      return run.ready(key, known);
+      return run.ready(key);
     } catch (Throwable e) {
       run.close();
       throw e;
     }
   }
 
-  private Instances loadFirst(LoadPlan plan, Placement placement) {
+  /** A model that has run, and is verified. */
+  private Run warmedUp(
+      LoadPlan plan,
+      List<Placement> usual,
+      Placement placement,
+      Optional<CalibrationCache.Entry> known) {
     loads.begin();
     try {
-      return Instances.load(plan, placement);
+      long start = ticker.nanos();
+      Instances first = Instances.load(plan, placement);
+      Run run = new Run(plan, usual, first, ticker.nanos() - start, known);
+      try {
+        run.warmUp();
+        return run;
+      } catch (Throwable e) {
+        run.close();
+        throw e;
+      }
     } finally {
       loads.end();
     }
@@ -175,13 +189,22 @@ final class Calibration {
     private final List<Placement> usual;
     private final ModelMetadata metadata;
     private final long loadNanos;
+    private final String model;
+    private final Optional<CalibrationCache.Entry> known;
     private final Map<String, String> properties = new LinkedHashMap<>();
     private final List<Instances> others = new ArrayList<>();
     private Instances best;
+    private Optional<SyntheticInputs> madeUp = Optional.empty();
+    private long deadline;
     private boolean merge = true;
     private boolean crowded;
 
-    Run(LoadPlan plan, List<Placement> usual, Instances first, long loadNanos) {
+    Run(
+        LoadPlan plan,
+        List<Placement> usual,
+        Instances first,
+        long loadNanos,
+        Optional<CalibrationCache.Entry> known) {
       this.plan = plan;
       this.usual = usual;
       this.best = first;
@@ -190,26 +213,30 @@ final class Calibration {
           declared.withMaxBatchSize(
               ModelLoader.maxBatchSize(declared.maxBatchSize(), plan.options()));
       this.loadNanos = loadNanos;
+      this.model = fingerprint(metadata);
+      this.known = known.filter(entry -> entry.model().equals(model));
     }
 
-    Ready ready(Optional<String> key, Optional<CalibrationCache.Entry> known) {
+    /** Runs the model, and finds out whether its requests may be merged, unless that is known. */
+    void warmUp() {
+      if (!plan.options().warmUp().orElse(true)) {
+        return;
+      }
+      runSamples(best);
+      deadline = ticker.nanos() + time(plan).toNanos();
+      madeUp = WarmUp.run(metadata, best.predictors(), ticker);
+      if (madeUp.isPresent() && known.isEmpty()) {
+        verify(madeUp.get(), deadline);
+      }
+    }
+
+    Ready ready(Optional<String> key) {
       List<LatencySample> samples = List.of();
-      if (plan.options().warmUp().orElse(true)) {
-        runSamples(best);
-        long end = ticker.nanos() + time(plan).toNanos();
-        Optional<SyntheticInputs> inputs = WarmUp.run(metadata, best.predictors(), ticker);
-        if (inputs.isPresent()) {
-          String model = fingerprint(metadata);
-          if (known.isPresent() && known.get().model().equals(model)) {
-            samples = recall(known.get());
-          } else {
-            verify(inputs.get(), end);
-            if (isMeasured(plan)) {
-              samples = measure(inputs.get(), end);
-              keep(key, model, samples);
-            }
-          }
-        }
+      if (madeUp.isPresent() && known.isPresent()) {
+        samples = recall(known.get());
+      } else if (madeUp.isPresent() && isMeasured(plan)) {
+        samples = measure(madeUp.get(), deadline);
+        keep(key, samples);
       }
       loadOthers();
       List<Instances> all = new ArrayList<>(List.of(best));
@@ -250,7 +277,7 @@ final class Calibration {
       return entry.samples();
     }
 
-    private void keep(Optional<String> key, String model, List<LatencySample> samples) {
+    private void keep(Optional<String> key, List<LatencySample> samples) {
       if (key.isPresent() && !samples.isEmpty() && !crowded) {
         cache.put(
             key.get(),
