@@ -2,11 +2,13 @@ package dev.millrace.backend.python;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import java.io.EOFException;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.net.StandardProtocolFamily;
 import java.net.URISyntaxException;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
@@ -144,11 +146,12 @@ final class Worker implements AutoCloseable {
       SocketChannel channel = rendezvous.accept();
       lifeline = channel;
       new FrameWriter().begin(Frame.CONFIGURE).texts(spec.options()).send(channel);
-      for (int i = 0; i < spec.connections(); i++) {
-        connections.add(new Connection(this, rendezvous.accept()));
-      }
+      acceptConnections(rendezvous);
       rendezvous.close();
       kind = reader.receive(channel);
+      if (kind != Frame.FAILED && connections.size() < spec.connections()) {
+        throw new EOFException("the process has ended");
+      }
     } catch (IOException e) {
       throw failed(whyNotReady(limit), e);
     }
@@ -158,6 +161,17 @@ final class Worker implements AutoCloseable {
     facts = reader.texts();
     pid = Long.parseLong(facts.getOrDefault("pid", Long.toString(pid)));
     sharesMemory = canShareMemory();
+  }
+
+  /** Fewer than there should be if the process has ended, which may have said why before. */
+  private void acceptConnections(Rendezvous rendezvous) throws IOException {
+    try {
+      for (int i = 0; i < spec.connections(); i++) {
+        connections.add(new Connection(this, rendezvous.accept()));
+      }
+    } catch (ClosedChannelException e) {
+      LOG.trace("{}: the process ended while it connected", spec.name());
+    }
   }
 
   private String whyNotReady(Limit limit) {
