@@ -27,8 +27,8 @@ public final class JsonWriter {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".getBytes(US_ASCII);
   private static final byte[] MIN_LONG = Long.toString(Long.MIN_VALUE).getBytes(US_ASCII);
 
-  /** Longest text of a number or an escape that is written without asking for room. */
-  private static final int LONGEST = 32;
+  /** Room for a comma and the longest text of a number or an escape. */
+  private static final int LONGEST = 1 + FloatText.MOST_BYTES;
 
   /** What is written and not yet in {@link #out}: plain array stores are the fastest. */
   private final byte[] pending = new byte[8192];
@@ -301,6 +301,11 @@ public final class JsonWriter {
   /** The shortest text that reads back as this value; NaN and the infinities bare. */
   public JsonWriter number(float value) {
     separate();
+    int end = FloatText.write(value, pending, length);
+    if (end > length) {
+      length = end;
+      return this;
+    }
     decimal.setLength(0);
     decimal.append(value);
     return text(decimal);
