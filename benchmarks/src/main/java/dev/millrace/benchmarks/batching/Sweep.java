@@ -88,6 +88,11 @@ final class Sweep {
       }
     }
     Duration deadline = deadline(light);
+    // Refusals run code of their own: as long a warm-up as that of the closed loop in all settings.
+    client.run(
+        request(ServedSetting.DEFAULT, deadline),
+        openLoop(OVERLOAD * capacity, deadline, 0),
+        LoadWindow.ofSeconds(0, Math.max(0.1, settings.size() * plan.warmUpSeconds())));
     for (int round = 1; round <= plan.rounds(); round++) {
       for (ServedSetting setting :
           inTurn(finalists.subList(0, Math.min(2, finalists.size())), round)) {
@@ -139,11 +144,15 @@ final class Sweep {
       double perSecond,
       Duration deadline,
       double seconds) {
+    Load load = openLoop(perSecond, deadline, round);
+    return measure(setting, kind, round, perSecond, deadline, load, seconds);
+  }
+
+  private static Load openLoop(double perSecond, Duration deadline, int seed) {
     // Twice what is in flight if every request is answered at its deadline.
     double inFlight = perSecond * Math.max(0.1, deadline.toNanos() / 1e9);
     int connections = (int) Math.clamp(2 * inFlight, 64, 1024);
-    Load load = new Load.OpenLoop(Arrivals.POISSON, perSecond, round, connections);
-    return measure(setting, kind, round, perSecond, deadline, load, seconds);
+    return new Load.OpenLoop(Arrivals.POISSON, perSecond, seed, connections);
   }
 
   private Leg measure(
