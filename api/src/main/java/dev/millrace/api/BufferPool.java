@@ -24,7 +24,8 @@ public final class BufferPool {
 
   private static final int SMALLEST_BITS = 6;
   private static final int LARGEST_BITS = 24;
-  private static final BufferPool SHARED = new BufferPool(256L << 20);
+  private static final BufferPool SHARED =
+      new BufferPool(Math.min(256L << 20, Runtime.getRuntime().maxMemory() / 2));
 
   private final long maxRetainedBytes;
   private final Bin[] bins = new Bin[LARGEST_BITS - SMALLEST_BITS + 1];
@@ -39,7 +40,7 @@ public final class BufferPool {
     }
   }
 
-  /** The pool of this process, which keeps at most 256 MiB. */
+  /** The pool of this process, which keeps 256 MiB, or half of the most heap if that is less. */
   public static BufferPool shared() {
     return SHARED;
   }

@@ -67,7 +67,10 @@ public final class InferenceException extends RuntimeException {
     return new InferenceException(ErrorCode.RESOURCE_EXHAUSTED, message, null, false, retryAfter);
   }
 
-  /** {@code failure} itself if it is one of these, else an INTERNAL one with it as the cause. */
+  /**
+   * {@code failure} itself if it is one of these, else one with it as the cause: RESOURCE_EXHAUSTED
+   * for want of memory, CANCELLED, or INTERNAL.
+   */
   public static InferenceException of(Throwable failure) {
     Throwable cause = failure;
     while (cause instanceof java.util.concurrent.CompletionException
@@ -84,6 +87,14 @@ public final class InferenceException extends RuntimeException {
       return new InferenceException(ErrorCode.CANCELLED, "the request was cancelled");
     }
     String message = cause.getMessage();
+    if (cause instanceof OutOfMemoryError) {
+      return new InferenceException(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          "the server is out of memory: " + message,
+          cause,
+          true,
+          Duration.ofSeconds(1));
+    }
     return new InferenceException(
         ErrorCode.INTERNAL, message == null ? cause.getClass().getSimpleName() : message, cause);
   }
@@ -92,7 +103,10 @@ public final class InferenceException extends RuntimeException {
     return code;
   }
 
-  /** Whether the server is at fault, which is for its log: INTERNAL, and not reported yet. */
+  /**
+   * Whether the server is at fault, which is for its log: INTERNAL or out of memory, and not
+   * reported yet.
+   */
   public boolean isFault() {
     return isFault;
   }

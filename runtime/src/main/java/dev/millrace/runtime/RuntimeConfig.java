@@ -49,6 +49,11 @@ public record RuntimeConfig(
     }
   }
 
+  /** 2 GiB, or what the heap may grow to, a part of the machine's or container's, if less. */
+  public static long defaultMaxInFlightBytes() {
+    return Math.min(2L << 30, Runtime.getRuntime().maxMemory());
+  }
+
   /** Everything by default: this machine's (or container's) processors, no options. */
   public static RuntimeConfig of(List<ModelPath> models) {
     return new RuntimeConfig(
@@ -56,7 +61,7 @@ public record RuntimeConfig(
         ModelOptions.none(),
         Runtime.getRuntime().availableProcessors(),
         16_384,
-        2L << 30,
+        defaultMaxInFlightBytes(),
         Duration.ZERO,
         Duration.ofSeconds(30),
         Duration.ZERO,

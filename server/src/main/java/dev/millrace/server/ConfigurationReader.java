@@ -162,7 +162,9 @@ final class ConfigurationReader {
             .find(ServerSettings.PROCESSORS)
             .orElseGet(Runtime.getRuntime()::availableProcessors),
         get(ServerSettings.MAX_IN_FLIGHT_REQUESTS),
-        get(ServerSettings.MAX_IN_FLIGHT_BYTES),
+        configuration
+            .find(ServerSettings.MAX_IN_FLIGHT_BYTES)
+            .orElseGet(RuntimeConfig::defaultMaxInFlightBytes),
         configuration.find(ServerSettings.MODEL_WAIT).orElse(Duration.ZERO),
         get(ServerSettings.GRACE_PERIOD),
         configuration.find(ServerSettings.POLL_INTERVAL).orElse(Duration.ZERO),

@@ -384,13 +384,15 @@ final class ServerSettings {
           "Requests of all models that are accepted and not answered. More are refused with 429"
               + " or RESOURCE_EXHAUSTED.");
   static final Setting<Long> MAX_IN_FLIGHT_BYTES =
-      fixed(
+      open(
           "max-in-flight-bytes",
           Group.LIMITS,
           ValueType.size(1),
-          RUNTIME.maxInFlightBytes(),
+          "2GB, or what the heap may grow to if that is less",
           "Memory that their inputs may take, and what is held of relayed answers. A request that is"
-              + " alone may be larger.");
+              + " alone may be larger. HTTP bodies that are still arriving are refused likewise once"
+              + " they fill three quarters of the JVM's memory for buffers, which is as much as the"
+              + " heap unless `-XX:MaxDirectMemorySize` says otherwise.");
   static final Setting<Duration> DETECTION_TIMEOUT =
       fixed(
           "detection-timeout",

@@ -89,10 +89,13 @@ enum ContentEncoding {
    * The decompressed {@code body}, which stays the caller's.
    *
    * @throws TooLarge if that would be more than {@code limit} bytes
-   * @throws InferenceException INVALID_ARGUMENT if it is not in this format
+   * @throws InferenceException INVALID_ARGUMENT if it is not in this format, RESOURCE_EXHAUSTED if
+   *     there is no memory for it
    */
   ByteBuf decompress(ByteBufAllocator allocator, ByteBuf body, int limit) {
-    ByteBuf out = allocator.directBuffer(Math.min(limit, Math.max(256, body.readableBytes() * 4)));
+    int size = (int) Math.min(limit, Math.max(256, 4L * body.readableBytes()));
+    DirectMemory.requireForBody(size);
+    ByteBuf out = allocator.directBuffer(size);
     Inflater inflater = new Inflater(this == DEFLATE && !isZlib(body));
     try (InputStream in = open(body.slice(), inflater)) {
       while (true) {

@@ -1,5 +1,6 @@
 package dev.millrace.server.http;
 
+import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +43,7 @@ final class RequestBody {
    * Adds a piece and takes it over.
    *
    * @param expected bytes of the whole body, -1 if unknown
+   * @throws InferenceException RESOURCE_EXHAUSTED if there is no memory for it
    */
   void add(ByteBuf piece, int expected) {
     if (!piece.isReadable()) {
@@ -72,6 +74,7 @@ final class RequestBody {
     if (expected >= 0) {
       size = Math.max(needed, Math.min(size, expected));
     }
+    DirectMemory.requireForBody(size);
     ByteBuf grown = allocator.directBuffer(size + ALIGNMENT);
     int padding = padding(grown);
     grown.setIndex(padding, padding);

@@ -1,5 +1,6 @@
 package dev.millrace.server.http;
 
+import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
 import io.netty.handler.codec.DecoderResult;
 import io.netty.handler.codec.http.HttpContent;
@@ -214,7 +215,17 @@ final class RequestReceiver {
       return;
     }
     exchange.wantsContinue = false;
-    collected.add(piece, (int) announced);
+    try {
+      collected.add(piece, (int) announced);
+    } catch (InferenceException noMemory) {
+      collected.release();
+      body = null;
+      exchange.fail(noMemory);
+      if (content instanceof LastHttpContent) {
+        complete();
+      }
+      return;
+    }
     if (content instanceof LastHttpContent) {
       body = null;
       complete();

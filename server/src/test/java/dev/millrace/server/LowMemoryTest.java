@@ -1,0 +1,65 @@
+package dev.millrace.server;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.server.http.RawClient;
+import dev.millrace.server.http.RawClient.Response;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A server whose memory is less than what clients send. */
+class LowMemoryTest {
+  private static final String INFER = "/v2/models/sum/infer";
+  private static final int SIZE = 60 << 20;
+  private static final int CLIENTS = 6; // together more than the 256 MB of a ServerProcess
+
+  @TempDir Path directory;
+
+  @Test
+  void bodiesThatDoNotFit_areRefused_andCostOthersNothing() throws Exception {
+    Path model = SumModels.write(directory, "sum", "");
+    byte[] body = new byte[SIZE];
+    Arrays.fill(body, (byte) ' ');
+    byte[] request = SumModels.REQUEST.getBytes(US_ASCII);
+    System.arraycopy(request, 0, body, SIZE - request.length, request.length);
+    int most = SIZE - (1 << 20);
+
+    List<RawClient> clients = new ArrayList<>();
+    try (ServerProcess server = ServerProcess.serve("--warm-up=false", model.toString())) {
+      int port = Integer.parseInt(server.await("Ready.*http://localhost:(\\d+) ").group(1));
+      for (int i = 0; i < CLIENTS; i++) {
+        RawClient client = new RawClient(port);
+        clients.add(client);
+        client.send(
+            "POST " + INFER + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + SIZE + "\r\n\r\n");
+        client.send(Arrays.copyOf(body, most));
+      }
+      assertThat(RestClient.post(port, INFER, SumModels.REQUEST).status()).isEqualTo(200);
+
+      List<Integer> statuses = new ArrayList<>();
+      for (RawClient client : clients) {
+        client.send(Arrays.copyOfRange(body, most, SIZE));
+        Response response = client.read();
+        statuses.add(response.status());
+        if (response.status() == 429) {
+          assertThat(response.body()).contains("the server has no memory for the request body");
+          assertThat(response.header("Retry-After")).isEqualTo("1");
+        }
+      }
+      assertThat(statuses).containsOnly(200, 429);
+
+      // A connection whose request was refused goes on.
+      RawClient refused = clients.get(statuses.indexOf(429));
+      assertThat(refused.post(INFER, SumModels.REQUEST).read().status()).isEqualTo(200);
+    } finally {
+      for (RawClient client : clients) {
+        client.close();
+      }
+    }
+  }
+}
