@@ -390,8 +390,8 @@ final class ServerSettings {
           ValueType.size(1),
           "2GB, or what the heap may grow to if that is less",
           "Memory that their inputs may take, and what is held of relayed answers. A request that is"
-              + " alone may be larger. HTTP bodies that are still arriving are refused likewise once"
-              + " they fill three quarters of the JVM's memory for buffers, which is as much as the"
+              + " alone may be larger. Requests that are still arriving are refused likewise once they"
+              + " fill three quarters of the JVM's memory for buffers, which is as much as the"
               + " heap unless `-XX:MaxDirectMemorySize` says otherwise.");
   static final Setting<Duration> DETECTION_TIMEOUT =
       fixed(

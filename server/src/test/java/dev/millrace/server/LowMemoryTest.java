@@ -2,10 +2,19 @@ package dev.millrace.server;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.protobuf.UnsafeByteOperations;
+import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
+import dev.millrace.proto.inference.ModelInferRequest;
 import dev.millrace.server.http.RawClient;
 import dev.millrace.server.http.RawClient.Response;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +28,33 @@ class LowMemoryTest {
   private static final int CLIENTS = 6; // together more than the 256 MB of a ServerProcess
 
   @TempDir Path directory;
+
+  /** Far more of a tensor than what is left, and one that is small. */
+  private static void assertGrpcLikewise(int port) {
+    ManagedChannel channel =
+        NettyChannelBuilder.forAddress("localhost", port).usePlaintext().build();
+    try {
+      var stub =
+          GRPCInferenceServiceGrpc.newBlockingStub(channel)
+              .withDeadlineAfter(Duration.ofSeconds(60));
+      ModelInferRequest small = SumModels.grpcRequest();
+      ModelInferRequest large =
+          small.toBuilder()
+              .addRawInputContents(UnsafeByteOperations.unsafeWrap(new byte[SIZE]))
+              .build();
+      assertThatThrownBy(() -> stub.modelInfer(large))
+          .isInstanceOfSatisfying(
+              StatusRuntimeException.class,
+              e -> {
+                assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+                assertThat(e.getStatus().getDescription())
+                    .startsWith("the server has no memory for the request");
+              });
+      assertThat(stub.modelInfer(small).getModelName()).isEqualTo("sum");
+    } finally {
+      channel.shutdownNow();
+    }
+  }
 
   @Test
   void bodiesThatDoNotFit_areRefused_andCostOthersNothing() throws Exception {
@@ -40,6 +76,7 @@ class LowMemoryTest {
         client.send(Arrays.copyOf(body, most));
       }
       assertThat(RestClient.post(port, INFER, SumModels.REQUEST).status()).isEqualTo(200);
+      assertGrpcLikewise(port);
 
       List<Integer> statuses = new ArrayList<>();
       for (RawClient client : clients) {
@@ -47,7 +84,7 @@ class LowMemoryTest {
         Response response = client.read();
         statuses.add(response.status());
         if (response.status() == 429) {
-          assertThat(response.body()).contains("the server has no memory for the request body");
+          assertThat(response.body()).contains("the server has no memory for the request");
           assertThat(response.header("Retry-After")).isEqualTo("1");
         }
       }

@@ -3,6 +3,7 @@ package dev.millrace.server.grpc;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import io.grpc.Metadata;
+import io.grpc.ServerCall;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
@@ -50,13 +51,25 @@ public final class GrpcErrors {
 
   /** Ends a call with the status of what it is to be told. */
   static void end(StreamObserver<?> call, InferenceException reason) {
+    call.onError(new Answer(status(reason), trailers(reason)));
+  }
+
+  /** Ends a call that has no observer yet. */
+  static void end(ServerCall<?, ?> call, InferenceException reason) {
+    call.close(status(reason), trailers(reason));
+  }
+
+  private static Status status(InferenceException reason) {
+    return code(reason.code()).toStatus().withDescription(reason.getMessage());
+  }
+
+  private static Metadata trailers(InferenceException reason) {
     Metadata trailers = new Metadata();
     reason
         .retryAfter()
         .map(Duration::toMillis)
         .ifPresent(millis -> trailers.put(RETRY_PUSHBACK, Long.toString(millis)));
-    Status status = code(reason.code()).toStatus().withDescription(reason.getMessage());
-    call.onError(new Answer(status, trailers));
+    return trailers;
   }
 
   /** Carries a status to the call; an answer and no fault, so without a stack trace. */

@@ -51,11 +51,14 @@ public final class GrpcServer implements Http2Server {
     services.add(new InferenceService(models, name, version, ticker, memory));
     health = new HealthService(names(services), models::isReady);
     services.add(health);
+    MessageMemory messages = new MessageMemory();
     NettyServerBuilder builder =
         connections
             .newServerBuilder()
             .directExecutor()
             .intercept(CallHeaders.interceptor())
+            .intercept(messages)
+            .addStreamTracerFactory(messages)
             .decompressorRegistry(DeflateDecompressor.registry())
             .maxInboundMessageSize(config.maxMessageSize())
             .maxInboundMetadataSize(config.maxMetadataSize())

@@ -99,7 +99,7 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
       answer = finisher.apply(answer);
       call.onNext(writer.apply(answer));
       call.onCompleted();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       GrpcErrors.fail(call, e);
     } finally {
       // The message is written out before onNext returns: then the tensors are no longer needed.

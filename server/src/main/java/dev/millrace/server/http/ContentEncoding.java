@@ -2,6 +2,7 @@ package dev.millrace.server.http;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.server.transport.DirectMemory;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufInputStream;
@@ -94,7 +95,7 @@ enum ContentEncoding {
    */
   ByteBuf decompress(ByteBufAllocator allocator, ByteBuf body, int limit) {
     int size = (int) Math.min(limit, Math.max(256, 4L * body.readableBytes()));
-    DirectMemory.requireForBody(size);
+    DirectMemory.requireForRequest(size);
     ByteBuf out = allocator.directBuffer(size);
     Inflater inflater = new Inflater(this == DEFLATE && !isZlib(body));
     try (InputStream in = open(body.slice(), inflater)) {

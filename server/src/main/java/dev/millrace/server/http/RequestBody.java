@@ -1,6 +1,7 @@
 package dev.millrace.server.http;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.server.transport.DirectMemory;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import org.jspecify.annotations.Nullable;
@@ -74,7 +75,7 @@ final class RequestBody {
     if (expected >= 0) {
       size = Math.max(needed, Math.min(size, expected));
     }
-    DirectMemory.requireForBody(size);
+    DirectMemory.requireForRequest(size);
     ByteBuf grown = allocator.directBuffer(size + ALIGNMENT);
     int padding = padding(grown);
     grown.setIndex(padding, padding);

@@ -1,4 +1,4 @@
-package dev.millrace.server.http;
+package dev.millrace.server.transport;
 
 import com.sun.management.HotSpotDiagnosticMXBean;
 import dev.millrace.api.InferenceException;
@@ -9,11 +9,11 @@ import java.time.Duration;
 /**
  * The memory for direct buffers, which the JVM bounds by {@code -XX:MaxDirectMemorySize}, and by
  * the most that the heap may take if that is not given. Everything that is read or sent passes
- * through it, so bodies that are being collected do not get all of it. Thread-safe.
+ * through it, so requests that are still arriving do not get all of it. Thread-safe.
  */
-final class DirectMemory {
-  /** The part of the memory up to which bodies may fill it. */
-  private static final double FOR_BODIES = 0.75;
+public final class DirectMemory {
+  /** The part of the memory up to which requests that are arriving may fill it. */
+  private static final double FOR_REQUESTS = 0.75;
 
   private static final BufferPoolMXBean POOL =
       ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
@@ -35,15 +35,15 @@ final class DirectMemory {
   }
 
   /**
-   * Checks that a body may take so many bytes more.
+   * Checks that a request which is still arriving may take so many bytes more.
    *
    * @throws InferenceException RESOURCE_EXHAUSTED if it may not
    */
-  static void requireForBody(long bytes) {
+  public static void requireForRequest(long bytes) {
     long used = POOL.getMemoryUsed();
-    if (used + bytes > FOR_BODIES * LIMIT) {
+    if (used + bytes > FOR_REQUESTS * LIMIT) {
       throw InferenceException.exhausted(
-          "the server has no memory for the request body: %d of %d bytes for buffers are in use"
+          "the server has no memory for the request: %d of %d bytes for buffers are in use"
               .formatted(used, LIMIT),
           Duration.ofSeconds(1));
     }
