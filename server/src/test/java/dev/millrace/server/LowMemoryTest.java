@@ -24,8 +24,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** A server whose memory is less than what clients send. */
 class LowMemoryTest {
   private static final String INFER = "/v2/models/sum/infer";
-  private static final int SIZE = 60 << 20;
-  private static final int CLIENTS = 6; // together more than the 256 MB of a ServerProcess
+  private static final int SIZE = 40 << 20;
+  private static final int CLIENTS = 8; // together more than the 256 MB of a ServerProcess
 
   @TempDir Path directory;
 
@@ -40,7 +40,7 @@ class LowMemoryTest {
       ModelInferRequest small = SumModels.grpcRequest();
       ModelInferRequest large =
           small.toBuilder()
-              .addRawInputContents(UnsafeByteOperations.unsafeWrap(new byte[SIZE]))
+              .addRawInputContents(UnsafeByteOperations.unsafeWrap(new byte[60 << 20]))
               .build();
       assertThatThrownBy(() -> stub.modelInfer(large))
           .isInstanceOfSatisfying(
