@@ -68,8 +68,8 @@ public final class InferenceException extends RuntimeException {
   }
 
   /**
-   * {@code failure} itself if it is one of these, else one with it as the cause: RESOURCE_EXHAUSTED
-   * for want of memory, CANCELLED, or INTERNAL.
+   * {@code failure} itself if it is one of these, CANCELLED for a cancellation, else one with it as
+   * the cause: RESOURCE_EXHAUSTED for want of memory, or INTERNAL.
    */
   public static InferenceException of(Throwable failure) {
     Throwable cause = failure;

@@ -23,8 +23,8 @@ class FloatTextTest {
   }
 
   @Test
-  void everyFloatOfItsRange_isWritten_asJavaSaysIt() {
-    int step = 101; // each 101st of 279 million
+  void floatsOfItsRange_areWritten() {
+    int step = 101; // of 278 million
     int from = Float.floatToRawIntBits(0.001f);
     int to = Float.floatToRawIntBits(1e7f);
     for (int bits = from; bits < to; bits += step) {
