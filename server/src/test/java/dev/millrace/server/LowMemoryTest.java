@@ -6,18 +6,22 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.UnsafeByteOperations;
 import dev.millrace.proto.inference.GRPCInferenceServiceGrpc;
+import dev.millrace.proto.inference.GRPCInferenceServiceGrpc.GRPCInferenceServiceStub;
 import dev.millrace.proto.inference.ModelInferRequest;
+import dev.millrace.proto.inference.ModelStreamInferResponse;
 import dev.millrace.server.http.RawClient;
 import dev.millrace.server.http.RawClient.Response;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.StreamObserver;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -51,9 +55,46 @@ class LowMemoryTest {
                     .startsWith("the server has no memory for the request");
               });
       assertThat(stub.modelInfer(small).getModelName()).isEqualTo("sum");
+      assertStreamLikewise(GRPCInferenceServiceGrpc.newStub(channel), small, large);
+      assertThat(stub.modelInfer(small).getModelName()).isEqualTo("sum");
     } finally {
       channel.shutdownNow();
     }
+  }
+
+  /** A stream is answered until then, and ended. */
+  private static void assertStreamLikewise(
+      GRPCInferenceServiceStub stub, ModelInferRequest small, ModelInferRequest large) {
+    CompletableFuture<String> answered = new CompletableFuture<>();
+    CompletableFuture<Status> ended = new CompletableFuture<>();
+    StreamObserver<ModelInferRequest> requests =
+        stub.modelStreamInfer(
+            new StreamObserver<>() {
+              @Override
+              public void onNext(ModelStreamInferResponse response) {
+                answered.complete(response.getInferResponse().getModelName());
+              }
+
+              @Override
+              public void onError(Throwable thrown) {
+                ended.complete(Status.fromThrowable(thrown));
+              }
+
+              @Override
+              public void onCompleted() {
+                ended.complete(Status.OK);
+              }
+            });
+    requests.onNext(small);
+    assertThat(answered).succeedsWithin(Duration.ofSeconds(30)).isEqualTo("sum");
+    requests.onNext(large);
+    assertThat(ended)
+        .succeedsWithin(Duration.ofSeconds(60))
+        .satisfies(status -> {
+          assertThat(status.getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+          assertThat(status.getDescription())
+              .startsWith("the server has no memory for the request");
+        });
   }
 
   @Test

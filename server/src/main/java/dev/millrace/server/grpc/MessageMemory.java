@@ -3,6 +3,7 @@ package dev.millrace.server.grpc;
 import dev.millrace.api.InferenceException;
 import dev.millrace.server.transport.DirectMemory;
 import io.grpc.Context;
+import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor.MethodType;
@@ -10,11 +11,13 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerStreamTracer;
+import io.grpc.Status;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses unary calls whose message is large and finds no memory, with RESOURCE_EXHAUSTED. By
- * itself gRPC collects messages until there is none for anybody, and connections break.
+ * Ends calls whose message is large and finds no memory, with RESOURCE_EXHAUSTED; a stream gives up
+ * what it is doing, as it does when its client is gone. By itself gRPC collects messages until
+ * there is none for anybody, and connections break.
  */
 final class MessageMemory extends ServerStreamTracer.Factory implements ServerInterceptor {
   /** What a message may take without a look. */
@@ -30,19 +33,30 @@ final class MessageMemory extends ServerStreamTracer.Factory implements ServerIn
   @Override
   public <Q, R> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
-    ServerCall.Listener<Q> listener = next.startCall(call, headers);
-    if (call.getMethodDescriptor().getType() != MethodType.UNARY) {
-      return listener;
-    }
     Arrival arrival = ARRIVAL.get();
+    boolean isUnary = call.getMethodDescriptor().getType() == MethodType.UNARY;
+    ServerCall.Listener<Q> listener =
+        next.startCall(isUnary ? call : stream(call, arrival), headers);
     arrival.call = call;
+    arrival.listener = listener;
     return new SimpleForwardingServerCallListener<>(listener) {
       @Override
       public void onHalfClose() {
         // The last of a message may be what was too much.
-        if (!arrival.refused) {
+        if (!arrival.isOver) {
           super.onHalfClose();
         }
+      }
+    };
+  }
+
+  /** A call that may be over while messages still come. */
+  private static <Q, R> ServerCall<Q, R> stream(ServerCall<Q, R> call, Arrival arrival) {
+    return new SimpleForwardingServerCall<>(call) {
+      @Override
+      public void close(Status status, Metadata trailers) {
+        arrival.isOver = true;
+        super.close(status, trailers);
       }
     };
   }
@@ -50,8 +64,9 @@ final class MessageMemory extends ServerStreamTracer.Factory implements ServerIn
   /** A call's message as it comes in, on the event loop of the connection. */
   private static final class Arrival extends ServerStreamTracer {
     private @Nullable ServerCall<?, ?> call;
+    private ServerCall.@Nullable Listener<?> listener;
     private long bytes;
-    private boolean refused;
+    private boolean isOver;
 
     @Override
     public Context filterContext(Context context) {
@@ -61,16 +76,21 @@ final class MessageMemory extends ServerStreamTracer.Factory implements ServerIn
     @Override
     public void inboundWireSize(long more) {
       bytes += more;
-      ServerCall<?, ?> arriving = call;
-      if (bytes <= SMALL || arriving == null || refused) {
-        return;
+      if (bytes > SMALL && call != null && listener != null && !isOver) {
+        try {
+          DirectMemory.requireForRequest(0);
+        } catch (InferenceException noMemory) {
+          isOver = true;
+          GrpcErrors.end(call, noMemory);
+          listener.onCancel();
+        }
       }
-      try {
-        DirectMemory.requireForRequest(0);
-      } catch (InferenceException noMemory) {
-        refused = true;
-        GrpcErrors.end(arriving, noMemory);
-      }
+    }
+
+    /** The message is there, and the next one of a stream begins. */
+    @Override
+    public void inboundMessageRead(int number, long wireSize, long size) {
+      bytes = 0;
     }
   }
 }

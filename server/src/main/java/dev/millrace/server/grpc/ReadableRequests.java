@@ -15,8 +15,8 @@ import java.io.InputStream;
 
 /**
  * Tells a client that its message cannot be read: INVALID_ARGUMENT if it is malformed,
- * RESOURCE_EXHAUSTED if it is too large once decompressed. By itself gRPC reports both as UNKNOWN,
- * and logs them as faults of the server.
+ * RESOURCE_EXHAUSTED if it is too large once decompressed, or if the heap has no room for it. By
+ * itself gRPC reports these as UNKNOWN, and logs them as faults of the server.
  *
  * <p>A message that cannot be read comes out of the marshaller as an {@link Unreadable}, which the
  * call's listener answers.
@@ -68,6 +68,10 @@ final class ReadableRequests {
           return marshaller.parse(stream);
         } catch (StatusRuntimeException e) {
           return new Unreadable(status(e.getStatus()));
+        } catch (OutOfMemoryError e) {
+          return new Unreadable(
+              Status.RESOURCE_EXHAUSTED.withDescription(
+                  "the server has no memory for the request: " + e.getMessage()));
         }
       }
     };

@@ -101,6 +101,9 @@ enum ContentEncoding {
     try (InputStream in = open(body.slice(), inflater)) {
       while (true) {
         int room = Math.min(1 << 16, limit - out.readableBytes() + 1);
+        if (room > out.writableBytes()) {
+          DirectMemory.requireForRequest(out.capacity()); // it about doubles
+        }
         if (out.writeBytes(in, room) < 0) {
           return out;
         }
