@@ -134,7 +134,7 @@ final class TensorCollector extends ElementCollector {
 
   /** The only value as a tensor, which takes the memory over. */
   Tensor toTensor() {
-    return elements.toTensor(shape(dims, rank));
+    return elements.toTensor(asDeclared(shape(dims, rank)));
   }
 
   /** The values one upon the other as a tensor, which takes the memory over. */
@@ -142,6 +142,23 @@ final class TensorCollector extends ElementCollector {
     long[] stacked = new long[rank + 1];
     stacked[0] = values;
     System.arraycopy(dims, 0, stacked, 1, rank);
-    return elements.toTensor(Shape.of(stacked));
+    return elements.toTensor(asDeclared(Shape.of(stacked)));
+  }
+
+  /**
+   * The shape, with a last dimension of 1 if the model declares that and only that is missing: the
+   * column {@code [-1,1]} of a table is written as plain values by whoever does not know of it.
+   */
+  private Shape asDeclared(Shape read) {
+    Shape declared = spec.shape();
+    if (declared.hasRank()
+        && declared.rank() == read.rank() + 1
+        && declared.dim(read.rank()) == 1) {
+      long[] column = Arrays.copyOf(read.dims(), declared.rank());
+      column[read.rank()] = 1;
+      Shape completed = Shape.of(column);
+      return declared.accepts(completed) ? completed : read;
+    }
+    return read;
   }
 }

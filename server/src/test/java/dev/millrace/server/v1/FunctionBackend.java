@@ -84,6 +84,13 @@ final class FunctionBackend implements Backend {
             0,
             inputs -> TensorMap.of("y", map(inputs, "x", x -> -x))));
     MODELS.put(
+        "one_column",
+        new Model(
+            List.of(spec("x", DataType.FP32, -1, 1)),
+            List.of(spec("y", DataType.FP32, -1, 1)),
+            0,
+            inputs -> TensorMap.of("y", map(inputs, "x", x -> -x))));
+    MODELS.put(
         "optional",
         new Model(
             List.of(

@@ -76,6 +76,11 @@ class V1RoutesTest {
         "pair | {'inputs':{'b':[3],'a':[[1,2]]}}           | {'outputs':{'double_a':[[2.0,4.0]],'same_b':[3]}}",
         "scalars | {'inputs':1.5}                          | {'outputs':-1.5}",
         "scalars | {'inputs':{'x':1}}                      | {'outputs':-1.0}",
+        // A last dimension of 1, there and left out.
+        "one_column | {'instances':[[1],[2]]}                  | {'predictions':[[-1.0],[-2.0]]}",
+        "one_column | {'instances':[1,2]}                      | {'predictions':[[-1.0],[-2.0]]}",
+        "one_column | {'instances':[{'x':1}]}                  | {'predictions':[[-1.0]]}",
+        "one_column | {'inputs':{'x':[1,2]}}                   | {'outputs':[[-1.0],[-2.0]]}",
         "optional | {'instances':[1,2]}                    | {'predictions':[101.0,102.0]}",
         "optional | {'inputs':{'x':[1,2],'bias':[1]}}      | {'outputs':[2.0,3.0]}",
         // Texts.

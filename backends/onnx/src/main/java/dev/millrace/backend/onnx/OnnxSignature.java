@@ -101,12 +101,8 @@ record OnnxSignature(
     DataType type = OnnxTensors.dataType(node.elementType());
     if (node.kind() != OrtNode.Kind.TENSOR || type == null) {
       throw failure(
-          "input '%s' is not a tensor of a type that can be served".formatted(node.name()));
-    }
-    if (!node.hasShape()) {
-      throw failure(
-          "input '%s' declares no shape; export the model with one, -1 where it varies"
-              .formatted(node.name()));
+          "input '%s' is not a tensor of a type that can be served, but %s"
+              .formatted(node.name(), kind(node)));
     }
     return new TensorSpec(node.name(), type, shape(node), node.optional());
   }
@@ -121,7 +117,16 @@ record OnnxSignature(
         : null;
   }
 
+  private static String kind(OrtNode node) {
+    return node.kind() == OrtNode.Kind.TENSOR
+        ? "one of " + OnnxTensors.typeName(node.elementType())
+        : "a sequence, a map or an optional value";
+  }
+
   private static Shape shape(OrtNode node) {
+    if (!node.hasShape()) {
+      return Shape.ANY_RANK;
+    }
     return Shape.of(node.dims().stream().mapToLong(dim -> Math.max(dim, Shape.ANY)).toArray());
   }
 

@@ -73,6 +73,22 @@ final class OnnxTensors {
     };
   }
 
+  /** What ONNX calls a type that {@link #dataType} has nothing for. */
+  static String typeName(int elementType) {
+    return switch (elementType) {
+      case 14 -> "COMPLEX64";
+      case 15 -> "COMPLEX128";
+      case 17 -> "FLOAT8E4M3FN";
+      case 18 -> "FLOAT8E4M3FNUZ";
+      case 19 -> "FLOAT8E5M2";
+      case 20 -> "FLOAT8E5M2FNUZ";
+      case 21 -> "UINT4";
+      case 22 -> "INT4";
+      case 23 -> "FLOAT4E2M1";
+      default -> "type " + elementType;
+    };
+  }
+
   private static int elementType(DataType type) {
     return switch (type) {
       case FP32 -> 1;

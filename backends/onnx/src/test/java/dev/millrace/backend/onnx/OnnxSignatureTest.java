@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.Shape;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -57,10 +58,20 @@ class OnnxSignatureTest {
     assertRefused(List.of(list), List.of(x), "input 'list' is not a tensor");
     OrtNode complex =
         new OrtNode("c", OrtNode.Kind.TENSOR, COMPLEX64, List.of(), List.of(), true, false);
-    assertRefused(List.of(complex), List.of(x), "input 'c' is not a tensor of a type");
+    assertRefused(
+        List.of(complex),
+        List.of(x),
+        "input 'c' is not a tensor of a type that can be served, but one of COMPLEX64");
+  }
+
+  @Test
+  void tensorsWithoutAShape_takeAny_andAreNoBatch() {
     OrtNode shapeless =
         new OrtNode("s", OrtNode.Kind.TENSOR, FP32, List.of(), List.of(), false, false);
-    assertRefused(List.of(shapeless), List.of(x), "input 's' declares no shape");
+    OnnxSignature signature = OnnxSignature.of(List.of(shapeless), List.of(shapeless));
+    assertThat(signature.inputs().getFirst().shape()).isEqualTo(Shape.ANY_RANK);
+    assertThat(signature.outputs().getFirst().shape()).isEqualTo(Shape.ANY_RANK);
+    assertThat(isBatchable(List.of(shapeless), tensor("y", List.of(-1L), ""))).isFalse();
   }
 
   private static void assertRefused(List<OrtNode> inputs, List<OrtNode> outputs, String words) {
