@@ -33,6 +33,9 @@ import org.slf4j.LoggerFactory;
  * <p>A model that differs from itself, run twice on the same row, shows nothing. A run that fails
  * with several rows and does not with one is a reason not to merge; any other failure leaves the
  * question open, and then requests are merged, as the model declares.
+ *
+ * <p>Texts are compared twice, the second time with more words from row to row: what a model makes
+ * of them may be as wide as the longest text of the batch.
  */
 final class BatchCheck {
   private static final Logger LOG = LoggerFactory.getLogger(BatchCheck.class);
@@ -91,10 +94,23 @@ final class BatchCheck {
       return Verdict.open("dimension 0 of an input is fixed");
     }
     try {
-      return new BatchCheck(metadata, inputs, predictor, ticker, endNanos).verdict();
+      Verdict verdict = new BatchCheck(metadata, inputs, predictor, ticker, endNanos).verdict();
+      return verdict.merge() && inputs.hasTexts()
+          ? new BatchCheck(metadata, inputs.withWords(), predictor, ticker, endNanos).of(verdict)
+          : verdict;
     } catch (RuntimeException e) {
       LOG.debug("{}: verifying that it can be batched failed", metadata.id(), e);
       return Verdict.open(String.valueOf(InferenceException.of(e).getMessage()));
+    }
+  }
+
+  /** What these inputs show, if they show that rows mix; else what others have shown. */
+  private Verdict of(Verdict others) {
+    try {
+      Verdict own = verdict();
+      return own.merge() ? others : own;
+    } catch (RuntimeException e) { // not a model for such texts
+      return others;
     }
   }
 

@@ -30,7 +30,7 @@ final class CalibrationCache {
   private static final Logger LOG = LoggerFactory.getLogger(CalibrationCache.class);
 
   /** Of the format, and of what was measured how: older files do not count. */
-  private static final String VERSION = "2";
+  private static final String VERSION = "3";
 
   private static final long MAX_BYTES = 1 << 16;
 

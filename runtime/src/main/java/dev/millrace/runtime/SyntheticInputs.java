@@ -25,10 +25,11 @@ import java.util.SplittableRandom;
 final class SyntheticInputs {
   private static final long MAX_INPUT_BYTES = 1 << 28;
 
-  /** A text of one letter, after its length in four bytes. */
-  private static final int TEXT_BYTES = 5;
+  /** Of the texts of {@link #withWords}. */
+  private static final int MAX_WORDS = 3;
 
   private final List<TensorSpec> specs = new ArrayList<>();
+  private final boolean words;
   private final int innerSize;
   private final boolean batches;
 
@@ -39,6 +40,7 @@ final class SyntheticInputs {
    */
   SyntheticInputs(ModelMetadata metadata, int innerSize) {
     this.innerSize = innerSize;
+    this.words = false;
     boolean rowsFirst = metadata.isBatchable();
     for (TensorSpec spec : metadata.inputs()) {
       if (!spec.optional()) {
@@ -47,6 +49,23 @@ final class SyntheticInputs {
       }
     }
     this.batches = rowsFirst && !specs.isEmpty();
+  }
+
+  private SyntheticInputs(SyntheticInputs others) {
+    this.specs.addAll(others.specs);
+    this.innerSize = others.innerSize;
+    this.batches = others.batches;
+    this.words = true;
+  }
+
+  /** The same inputs, but the texts of a row have one word, those of the next two, then three. */
+  SyntheticInputs withWords() {
+    return new SyntheticInputs(this);
+  }
+
+  /** Whether an input is of texts. */
+  boolean hasTexts() {
+    return specs.stream().anyMatch(spec -> spec.dataType() == DataType.BYTES);
   }
 
   /** Whether inputs of any number of rows can be made. */
@@ -123,7 +142,13 @@ final class SyntheticInputs {
       ByteBuffer bytes = buffer.view(size);
       int rowElements = (int) elements / (batches ? rows.length : 1);
       for (int i = 0; i < (batches ? rows.length : 1); i++) {
-        fill(bytes, spec.dataType(), input, rows[i], rowElements);
+        fill(
+            bytes,
+            spec.dataType(),
+            input,
+            rows[i],
+            rowElements,
+            words ? 1 + rows[i] % MAX_WORDS : 1);
       }
       return Tensor.wrap(spec.dataType(), shape, bytes.flip(), buffer);
     } catch (RuntimeException e) {
@@ -133,7 +158,8 @@ final class SyntheticInputs {
   }
 
   /** A row of one element alternates, longer ones start with 1, so that no mask hides all of it. */
-  private static void fill(ByteBuffer bytes, DataType type, int input, int row, int elements) {
+  private static void fill(
+      ByteBuffer bytes, DataType type, int input, int row, int elements, int textWords) {
     SplittableRandom random = new SplittableRandom(31L * row + input);
     for (int i = 0; i < elements; i++) {
       int bit = elements == 1 ? (row + 1) & 1 : i == 0 ? 1 : random.nextInt(2);
@@ -147,7 +173,12 @@ final class SyntheticInputs {
             bytes.putShort((short) (Float.floatToRawIntBits((float) number(random)) >>> 16));
         case FP32 -> bytes.putFloat((float) number(random));
         case FP64 -> bytes.putDouble(number(random));
-        case BYTES -> bytes.putInt(1).put((byte) ('0' + bit));
+        case BYTES -> {
+          bytes.putInt(2 * textWords - 1).put((byte) ('0' + bit));
+          for (int word = 1; word < textWords; word++) {
+            bytes.put((byte) ' ').put((byte) '1');
+          }
+        }
       }
     }
   }
@@ -166,7 +197,10 @@ final class SyntheticInputs {
     return Shape.of(dims);
   }
 
-  private static int elementSize(TensorSpec spec) {
-    return spec.dataType() == DataType.BYTES ? TEXT_BYTES : spec.dataType().byteSize();
+  /** Of a text the most, with its length in four bytes. */
+  private int elementSize(TensorSpec spec) {
+    return spec.dataType() == DataType.BYTES
+        ? 4 + 2 * (words ? MAX_WORDS : 1) - 1
+        : spec.dataType().byteSize();
   }
 }

@@ -2,12 +2,17 @@ package dev.millrace.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.api.DataType;
 import dev.millrace.api.Device;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
 import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
+import dev.millrace.api.Shape;
+import dev.millrace.api.Tensor;
+import dev.millrace.api.TensorMap;
+import dev.millrace.api.TensorSpec;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.ModelSource;
 import dev.millrace.api.spi.Predictor;
@@ -15,7 +20,10 @@ import dev.millrace.api.spi.TensorModel;
 import dev.millrace.runtime.BatchCheck.Verdict;
 import dev.millrace.testing.TensorLeakExtension;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -43,6 +51,63 @@ class BatchCheckTest {
       predictor.close();
       model.close();
     }
+  }
+
+  /** Of a model of texts, that makes numbers of all texts of a batch. */
+  private static Verdict ofTexts(Function<List<String>, Tensor> compute) {
+    ModelMetadata metadata =
+        new ModelMetadata(
+            new ModelId("m", "1"),
+            "texts",
+            List.of(new TensorSpec("X", DataType.BYTES, Shape.of(-1))),
+            List.of(new TensorSpec("Y", DataType.INT64, Shape.of(-1, -1))),
+            8,
+            Map.of());
+    Predictor predictor =
+        new Predictor() {
+          @Override
+          public TensorMap predict(TensorMap inputs, List<String> requestedOutputs) {
+            return TensorMap.of("Y", compute.apply(inputs.tensor(0).toStrings()));
+          }
+
+          @Override
+          public void close() {}
+        };
+    return BatchCheck.run(
+        metadata,
+        new SyntheticInputs(metadata, 1),
+        predictor,
+        Ticker.system(),
+        System.nanoTime() + 60_000_000_000L);
+  }
+
+  /** The lengths of the words, with zeros where another text has more. */
+  private static Tensor wordLengths(List<String> texts) {
+    int most = texts.stream().mapToInt(text -> text.split(" ", -1).length).max().orElse(0);
+    long[] lengths = new long[texts.size() * most];
+    for (int i = 0; i < texts.size(); i++) {
+      String[] words = texts.get(i).split(" ", -1);
+      for (int w = 0; w < words.length; w++) {
+        lengths[i * most + w] = words[w].length();
+      }
+    }
+    return Tensor.copyOf(Shape.of(texts.size(), most), lengths);
+  }
+
+  @Test
+  void resultsAsWideAsTheLongestText_areFound() {
+    assertThat(ofTexts(BatchCheckTest::wordLengths))
+        .isEqualTo(new Verdict(false, "off: output 'Y' of 1 row is of shape [1,1] or [1,2]"));
+  }
+
+  @Test
+  void textsThatHaveToBeNumbers_areMerged() {
+    assertThat(
+            ofTexts(texts ->
+                Tensor.copyOf(
+                    Shape.of(texts.size(), 1),
+                    texts.stream().mapToLong(Long::parseLong).toArray())))
+        .isEqualTo(new Verdict(true, "on: verified"));
   }
 
   private static UnaryOperator<float[][]> eachRow(UnaryOperator<float[]> row) {

@@ -55,14 +55,14 @@ class CalibrationCacheTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "version=2",
-        "version=2\\u00",
-        "version=2\nmodel=m\ninstances=0\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
-        "version=2\nmodel=m\ninstances=x\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
-        "version=2\nmodel=m\ninstances=1\nthreads=1\nmerge=perhaps\nbatching=\nsamples=1:1:1",
-        "version=2\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=",
-        "version=2\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:-1",
-        "version=1\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
+        "version=3",
+        "version=3\\u00",
+        "version=3\nmodel=m\ninstances=0\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
+        "version=3\nmodel=m\ninstances=x\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
+        "version=3\nmodel=m\ninstances=1\nthreads=1\nmerge=perhaps\nbatching=\nsamples=1:1:1",
+        "version=3\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=",
+        "version=3\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:-1",
+        "version=2\nmodel=m\ninstances=1\nthreads=1\nmerge=true\nbatching=\nsamples=1:1:1",
         "\u0000\u0001"
       })
   void fileThatDoesNotDo_isLeftOut(String content) throws IOException {

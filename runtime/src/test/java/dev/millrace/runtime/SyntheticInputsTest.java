@@ -56,6 +56,10 @@ class SyntheticInputsTest {
     try (TensorMap texts = inputs(8, spec(DataType.BYTES, -1, 4)).firstRows(2)) {
       assertThat(requireNonNull(texts.get("X")).toStrings()).containsOnly("0", "1");
     }
+    try (TensorMap texts = inputs(8, spec(DataType.BYTES, -1)).withWords().firstRows(4)) {
+      assertThat(requireNonNull(texts.get("X")).toStrings())
+          .containsExactly("1", "0 1", "1 1 1", "0");
+    }
   }
 
   @Test
