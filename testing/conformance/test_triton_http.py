@@ -234,6 +234,15 @@ class TritonHttpAsyncioTest(ServedTest, unittest.IsolatedAsyncioTestCase):
                 )
                 self.assertSumAndDifference(result.as_numpy)
 
+    async def test_answers_that_are_long(self):
+        # It accepts compression, and takes what comes of these calls for JSON.
+        async with triton_aio.InferenceServerClient(HTTP) as client:
+            self.assertEqual((await client.get_model_config(SIMPLE))["max_batch_size"], 8)
+            statistics = await client.get_inference_statistics(SIMPLE)
+            self.assertEqual(statistics["model_stats"][0]["name"], SIMPLE)
+            names = {model["name"] for model in await client.get_model_repository_index()}
+            self.assertLessEqual({SIMPLE, STRING}, names)
+
 
 if __name__ == "__main__":
     unittest.main()

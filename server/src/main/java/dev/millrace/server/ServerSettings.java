@@ -283,7 +283,9 @@ final class ServerSettings {
           Group.NETWORK,
           ValueType.intSize(0),
           HTTP.minCompressedSize(),
-          "Smallest HTTP answer that is compressed for a client that accepts it.");
+          "Smallest HTTP answer with predictions, or of metrics, that is compressed for a client that"
+              + " accepts it. Other answers are not: some of Triton's clients accept compression, but"
+              + " expect none of them.");
   static final Setting<Boolean> GRPC_REFLECTION =
       fixed(
           "grpc-reflection",

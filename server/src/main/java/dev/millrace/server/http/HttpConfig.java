@@ -15,8 +15,8 @@ import java.time.Duration;
  * @param inlineBodySize largest body that is decoded, and largest set of outputs that is encoded as
  *     JSON, on the event loop; above it, the workers do. Smaller keeps event loops free for others,
  *     larger saves hand-offs. Default 64 KiB
- * @param minCompressedSize smallest answer that is compressed for a client that accepts it: below
- *     it, compressing costs more than it saves. Default 1 KiB
+ * @param minCompressedSize smallest compressible answer that is compressed for a client that
+ *     accepts it: below it, compressing costs more than it saves. Default 1 KiB
  * @param maxPipelined requests of one connection in flight at once; further ones wait in the
  *     socket. Default 32
  * @param idleTimeout after which a connection without a request is closed. Default 75 s

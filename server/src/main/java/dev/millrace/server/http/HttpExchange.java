@@ -66,6 +66,7 @@ public final class HttpExchange implements Runnable {
   private @Nullable HttpResponse response;
   private @Nullable ResponseStream stream;
   private List<String> responseHeaders = List.of();
+  private boolean isCompressible;
 
   // For the event loop alone.
 
@@ -170,6 +171,16 @@ public final class HttpExchange implements Runnable {
     return this;
   }
 
+  /**
+   * Lets the answer be compressed if the client accepts that and it is not small. For predictions
+   * and the like: Triton compresses these alone, and its client for asyncio says that it accepts
+   * compression, but expects none of anything else.
+   */
+  public HttpExchange compressible() {
+    isCompressible = true;
+    return this;
+  }
+
   /** Answers without a body. */
   public void respond(int code) {
     respond(code, null, newBody(0), List.of(), null);
@@ -201,9 +212,9 @@ public final class HttpExchange implements Runnable {
     }
     response = answer;
     ContentEncoding encoding =
-        answer.size() < connection.config().minCompressedSize()
-            ? ContentEncoding.IDENTITY
-            : acceptedEncoding();
+        isCompressible && answer.size() >= connection.config().minCompressedSize()
+            ? acceptedEncoding()
+            : ContentEncoding.IDENTITY;
     if (encoding == ContentEncoding.IDENTITY) {
       toEventLoop(answer);
     } else {

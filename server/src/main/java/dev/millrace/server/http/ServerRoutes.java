@@ -55,6 +55,6 @@ public final class ServerRoutes implements Routes {
       body.release();
       throw new UncheckedIOException(e);
     }
-    exchange.respond(200, type, body);
+    exchange.compressible().respond(200, type, body);
   }
 }

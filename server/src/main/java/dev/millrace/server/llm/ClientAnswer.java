@@ -127,7 +127,7 @@ final class ClientAnswer {
   /** The upstream's answer as a whole; takes the body over. */
   void respond(int status, HttpHeaders headers, ByteBuf body) {
     pass(headers);
-    exchange.respond(status, type(headers), body, List.of(), null);
+    exchange.compressible().respond(status, type(headers), body, List.of(), null);
   }
 
   /** The upstream's error; its body stays the caller's. */

@@ -191,7 +191,7 @@ final class LocalEmbeddings {
         body.release();
         throw e;
       }
-      exchange.respond(200, HttpExchange.JSON, body);
+      exchange.compressible().respond(200, HttpExchange.JSON, body);
     }
 
     private void write(Tensor vectors, ByteBuf body) {

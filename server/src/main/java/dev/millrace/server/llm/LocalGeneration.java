@@ -121,8 +121,9 @@ final class LocalGeneration {
       if (part.isWhole()) {
         answered = true;
         exchange.header("X-Request-Id", request.id());
-        exchange.respond(
-            200, HttpExchange.JSON, exchange.newBody(json.remaining()).writeBytes(json));
+        exchange
+            .compressible()
+            .respond(200, HttpExchange.JSON, exchange.newBody(json.remaining()).writeBytes(json));
         return;
       }
       ResponseStream to = stream;

@@ -76,7 +76,7 @@ final class GenerateAnswer extends Answer<InferenceResponse> {
       body.release();
       throw e;
     }
-    exchange.respond(200, HttpExchange.JSON, body);
+    exchange.compressible().respond(200, HttpExchange.JSON, body);
   }
 
   private void write(InferenceResponse response, ByteBuf body) {

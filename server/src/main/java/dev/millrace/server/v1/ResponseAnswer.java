@@ -41,6 +41,6 @@ final class ResponseAnswer extends Answer<InferenceResponse> {
       body.release();
       throw e;
     }
-    exchange.respond(200, HttpExchange.JSON, body);
+    exchange.compressible().respond(200, HttpExchange.JSON, body);
   }
 }

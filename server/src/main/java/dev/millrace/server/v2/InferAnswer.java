@@ -84,7 +84,7 @@ final class InferAnswer extends Answer<InferenceResponse> {
     } else {
       whenSent = response::close;
     }
-    exchange.respond(200, type, body, inPlace, whenSent);
+    exchange.compressible().respond(200, type, body, inPlace, whenSent);
   }
 
   /**

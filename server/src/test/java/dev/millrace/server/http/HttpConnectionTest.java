@@ -473,8 +473,14 @@ class HttpConnectionTest {
       try (var in = new GZIPInputStream(new java.io.ByteArrayInputStream(response.bytes()))) {
         assertThat(in.readAllBytes()).isEqualTo(new byte[100_000]);
       }
-      client.send("GET /text HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
+      client.send("GET /big/100 HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
       assertThat(client.read().headers()).doesNotContainKey("content-encoding");
+      client.send(
+          "POST /echo HTTP/1.1\r\nAccept-Encoding: gzip\r\nContent-Length: 9000\r\n\r\n"
+              + "x".repeat(9000));
+      response = client.read();
+      assertThat(response.headers()).doesNotContainKey("content-encoding");
+      assertThat(response.body()).isEqualTo("x".repeat(9000));
     }
   }
 

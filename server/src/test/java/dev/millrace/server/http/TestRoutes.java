@@ -46,7 +46,7 @@ final class TestRoutes implements Routes {
         exchange -> {
           int size = Integer.parseInt(exchange.variable("size"));
           ByteBuf body = exchange.newBody(size);
-          exchange.respond(200, HttpExchange.OCTET_STREAM, body.writeZero(size));
+          exchange.compressible().respond(200, HttpExchange.OCTET_STREAM, body.writeZero(size));
         });
     router.add(
         HttpMethod.GET,
