@@ -16,10 +16,9 @@ final class OnnxModel implements TensorModel {
   private final ModelMetadata metadata;
   private final OnnxSignature signature;
 
-  /** The names of inputs and outputs as C strings. */
-  private final Arena arena = Arena.ofShared();
-
+  /** As C strings, as are those of the outputs. */
   private final MemorySegment inputNames;
+
   private final MemorySegment outputNames;
 
   /** A model over {@code session}, which it takes over. */
@@ -27,6 +26,7 @@ final class OnnxModel implements TensorModel {
     this.session = session;
     this.metadata = metadata;
     this.signature = signature;
+    Arena arena = Arena.ofAuto(); // to close a shared one, every thread has to halt
     this.inputNames = OrtMemory.texts(arena, names(metadata.inputs()));
     this.outputNames = OrtMemory.texts(arena, names(metadata.outputs()));
   }
@@ -71,6 +71,5 @@ final class OnnxModel implements TensorModel {
   @Override
   public void close() {
     session.close();
-    arena.close();
   }
 }

@@ -23,7 +23,6 @@ final class OnnxPredictor implements Predictor {
   /** Whether the engine was told to end a run, which it would go on to do with every other. */
   private volatile boolean terminated;
 
-  private final Arena arena = Arena.ofShared();
   private final OnnxTensors tensors;
 
   /** Arrays of pointers, filled anew for each run. */
@@ -37,6 +36,7 @@ final class OnnxPredictor implements Predictor {
     this.model = model;
     this.inputSpecs = model.metadata().inputs();
     this.outputSpecs = model.metadata().outputs();
+    Arena arena = Arena.ofAuto(); // to close a shared one, every thread has to halt
     this.tensors = new OnnxTensors(arena, inputSpecs.size());
     this.inputNames = arena.allocate(JAVA_LONG, Math.max(1, inputSpecs.size()));
     this.inputValues = arena.allocate(JAVA_LONG, Math.max(1, inputSpecs.size()));
@@ -136,6 +136,5 @@ final class OnnxPredictor implements Predictor {
   @Override
   public void close() {
     OrtApi.release(OrtApi.RELEASE_RUN_OPTIONS, runOptions);
-    arena.close();
   }
 }

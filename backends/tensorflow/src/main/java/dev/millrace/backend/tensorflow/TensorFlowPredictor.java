@@ -20,7 +20,6 @@ final class TensorFlowPredictor implements Predictor {
   private final List<Endpoint> inputs;
   private final List<Endpoint> outputs;
 
-  private final Arena arena = Arena.ofShared();
   private final TfStatus status = new TfStatus();
   private final TensorFlowTensors tensors;
 
@@ -37,6 +36,7 @@ final class TensorFlowPredictor implements Predictor {
     this.model = model;
     this.inputs = model.signature().inputs();
     this.outputs = model.signature().outputs();
+    Arena arena = Arena.ofAuto(); // to close a shared one, every thread has to halt
     this.tensors = new TensorFlowTensors(arena);
     this.feeds = arena.allocate(Math.max(1, inputs.size()) * OUTPUT_SIZE, JAVA_LONG.byteSize());
     this.feedValues = arena.allocate(JAVA_LONG, Math.max(1, inputs.size()));
@@ -143,6 +143,5 @@ final class TensorFlowPredictor implements Predictor {
   @Override
   public void close() {
     status.close();
-    arena.close();
   }
 }
