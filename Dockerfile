@@ -24,6 +24,8 @@ RUN cd distribution/target/millrace && \
 FROM eclipse-temurin:25-jre AS base-cpu
 
 FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS base-gpu
+# ONNX Runtime's StringNormalizer wants this locale, which the other base has.
+RUN apt-get update && apt-get install -y --no-install-recommends locales && locale-gen en_US.UTF-8 && rm -rf /var/lib/apt/lists/*
 COPY --from=base-cpu /opt/java/openjdk /opt/java/openjdk
 ENV JAVA_HOME=/opt/java/openjdk \
     PATH=/opt/java/openjdk/bin:$PATH

@@ -106,6 +106,7 @@ final class RequestReceiver {
       finished = true;
     }
     String expectation = request.headers().get(HttpHeaderNames.EXPECT);
+    String coding = request.headers().get(HttpHeaderNames.TRANSFER_ENCODING);
     if (announced > connection.config().maxBodySize()) {
       reject(exchange, 413, tooLarge());
     } else if (place == null) {
@@ -117,6 +118,9 @@ final class RequestReceiver {
       close(exchange);
       reject(
           exchange, 505, "HTTP version %s is not supported".formatted(request.protocolVersion()));
+    } else if (coding != null && !HttpHeaderValues.CHUNKED.contentEqualsIgnoreCase(coding.trim())) {
+      close(exchange); // where its body ends depends on it
+      reject(exchange, 501, "transfer coding '%s' is not supported".formatted(coding));
     } else if (expectation != null
         && !HttpHeaderValues.CONTINUE.contentEqualsIgnoreCase(expectation)) {
       reject(exchange, 417, "unknown expectation '%s'".formatted(expectation));

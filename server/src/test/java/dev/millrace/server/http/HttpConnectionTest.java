@@ -376,6 +376,19 @@ class HttpConnectionTest {
   }
 
   @Test
+  void transferCoding_thatIsUnknown_isRefused() throws IOException {
+    try (RawClient client = server.connect()) {
+      client.send("POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
+      assertError(client.read(), 501, "transfer coding 'gzip, chunked' is not supported");
+      assertThat(client.isClosedByServer()).isTrue();
+    }
+    try (RawClient client = server.connect()) {
+      client.send("POST /echo HTTP/1.1\r\nTransfer-Encoding: Chunked \r\n\r\n1\r\na\r\n0\r\n\r\n");
+      assertThat(client.read().body()).isEqualTo("a");
+    }
+  }
+
+  @Test
   void path_thatIsNotServed_isNotFound() throws IOException {
     try (RawClient client = server.connect()) {
       assertError(client.get("/other").read(), 404, "Not Found");
