@@ -96,7 +96,8 @@ final class BatchCheck {
     try {
       Verdict verdict = new BatchCheck(metadata, inputs, predictor, ticker, endNanos).verdict();
       return verdict.merge() && inputs.hasTexts()
-          ? new BatchCheck(metadata, inputs.withWords(), predictor, ticker, endNanos).of(verdict)
+          ? new BatchCheck(metadata, inputs.withWords(), predictor, ticker, endNanos)
+              .confirm(verdict)
           : verdict;
     } catch (RuntimeException e) {
       LOG.debug("{}: verifying that it can be batched failed", metadata.id(), e);
@@ -104,8 +105,8 @@ final class BatchCheck {
     }
   }
 
-  /** What these inputs show, if they show that rows mix; else what others have shown. */
-  private Verdict of(Verdict others) {
+  /** What other inputs have shown, unless these show that rows mix. */
+  private Verdict confirm(Verdict others) {
     try {
       Verdict own = verdict();
       return own.merge() ? others : own;

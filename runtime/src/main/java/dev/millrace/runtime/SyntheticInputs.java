@@ -29,7 +29,7 @@ final class SyntheticInputs {
   private static final int MAX_WORDS = 3;
 
   private final List<TensorSpec> specs = new ArrayList<>();
-  private final boolean words;
+  private final int maxWords;
   private final int innerSize;
   private final boolean batches;
 
@@ -40,7 +40,7 @@ final class SyntheticInputs {
    */
   SyntheticInputs(ModelMetadata metadata, int innerSize) {
     this.innerSize = innerSize;
-    this.words = false;
+    this.maxWords = 1;
     boolean rowsFirst = metadata.isBatchable();
     for (TensorSpec spec : metadata.inputs()) {
       if (!spec.optional()) {
@@ -55,7 +55,7 @@ final class SyntheticInputs {
     this.specs.addAll(others.specs);
     this.innerSize = others.innerSize;
     this.batches = others.batches;
-    this.words = true;
+    this.maxWords = MAX_WORDS;
   }
 
   /** The same inputs, but the texts of a row have one word, those of the next two, then three. */
@@ -142,13 +142,7 @@ final class SyntheticInputs {
       ByteBuffer bytes = buffer.view(size);
       int rowElements = (int) elements / (batches ? rows.length : 1);
       for (int i = 0; i < (batches ? rows.length : 1); i++) {
-        fill(
-            bytes,
-            spec.dataType(),
-            input,
-            rows[i],
-            rowElements,
-            words ? 1 + rows[i] % MAX_WORDS : 1);
+        fill(bytes, spec.dataType(), input, rows[i], rowElements);
       }
       return Tensor.wrap(spec.dataType(), shape, bytes.flip(), buffer);
     } catch (RuntimeException e) {
@@ -158,8 +152,7 @@ final class SyntheticInputs {
   }
 
   /** A row of one element alternates, longer ones start with 1, so that no mask hides all of it. */
-  private static void fill(
-      ByteBuffer bytes, DataType type, int input, int row, int elements, int textWords) {
+  private void fill(ByteBuffer bytes, DataType type, int input, int row, int elements) {
     SplittableRandom random = new SplittableRandom(31L * row + input);
     for (int i = 0; i < elements; i++) {
       int bit = elements == 1 ? (row + 1) & 1 : i == 0 ? 1 : random.nextInt(2);
@@ -174,8 +167,9 @@ final class SyntheticInputs {
         case FP32 -> bytes.putFloat((float) number(random));
         case FP64 -> bytes.putDouble(number(random));
         case BYTES -> {
-          bytes.putInt(2 * textWords - 1).put((byte) ('0' + bit));
-          for (int word = 1; word < textWords; word++) {
+          int words = 1 + row % maxWords;
+          bytes.putInt(2 * words - 1).put((byte) ('0' + bit));
+          for (int word = 1; word < words; word++) {
             bytes.put((byte) ' ').put((byte) '1');
           }
         }
@@ -199,8 +193,6 @@ final class SyntheticInputs {
 
   /** Of a text the most, with its length in four bytes. */
   private int elementSize(TensorSpec spec) {
-    return spec.dataType() == DataType.BYTES
-        ? 4 + 2 * (words ? MAX_WORDS : 1) - 1
-        : spec.dataType().byteSize();
+    return spec.dataType() == DataType.BYTES ? 4 + 2 * maxWords - 1 : spec.dataType().byteSize();
   }
 }

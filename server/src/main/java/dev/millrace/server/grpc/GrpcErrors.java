@@ -59,7 +59,8 @@ public final class GrpcErrors {
     call.close(status(reason), trailers(reason));
   }
 
-  private static Status status(InferenceException reason) {
+  /** The status of what a client is to be told. */
+  static Status status(InferenceException reason) {
     return code(reason.code()).toStatus().withDescription(reason.getMessage());
   }
 

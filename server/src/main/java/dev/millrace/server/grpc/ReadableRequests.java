@@ -1,5 +1,6 @@
 package dev.millrace.server.grpc;
 
+import dev.millrace.api.InferenceException;
 import io.grpc.ForwardingServerCallListener;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -69,9 +70,7 @@ final class ReadableRequests {
         } catch (StatusRuntimeException e) {
           return new Unreadable(status(e.getStatus()));
         } catch (OutOfMemoryError e) {
-          return new Unreadable(
-              Status.RESOURCE_EXHAUSTED.withDescription(
-                  "the server has no memory for the request: " + e.getMessage()));
+          return new Unreadable(GrpcErrors.status(InferenceException.of(e)));
         }
       }
     };

@@ -102,7 +102,7 @@ enum ContentEncoding {
       while (true) {
         int room = Math.min(1 << 16, limit - out.readableBytes() + 1);
         if (room > out.writableBytes()) {
-          DirectMemory.requireForRequest(out.capacity()); // it about doubles
+          DirectMemory.requireForRequest(out.capacity()); // it moves to a larger one
         }
         if (out.writeBytes(in, room) < 0) {
           return out;

@@ -16,7 +16,7 @@ final class OnnxModel implements TensorModel {
   private final ModelMetadata metadata;
   private final OnnxSignature signature;
 
-  /** As C strings, as are those of the outputs. */
+  /** The addresses of the names as C strings, which live as long as this array. */
   private final MemorySegment inputNames;
 
   private final MemorySegment outputNames;
