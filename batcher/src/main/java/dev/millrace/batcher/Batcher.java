@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
 /**
@@ -51,7 +52,8 @@ public final class Batcher implements AutoCloseable {
     this.listener = parts.listener;
     this.ticker = parts.ticker;
     this.dispatcher =
-        new Dispatcher(parts.name, config, parts.policy, listener, ticker, this::replace);
+        new Dispatcher(
+            parts.name, config, parts.policy, listener, ticker, parts.wakeUps, this::replace);
     this.admission = new Admission(dispatcher);
   }
 
@@ -72,6 +74,7 @@ public final class Batcher implements AutoCloseable {
     private final BatchPolicy policy;
     private BatchListener listener = BatchListener.none();
     private Ticker ticker = Ticker.system();
+    private Executor wakeUps = Runnable::run;
 
     private Builder(String name, BatcherConfig config, BatchPolicy policy) {
       this.name = name;
@@ -88,6 +91,19 @@ public final class Batcher implements AutoCloseable {
     /** Where it reads the time. */
     public Builder ticker(Ticker source) {
       ticker = source;
+      return this;
+    }
+
+    /**
+     * Where an idle runner is woken for a request: by default at once, by the thread that submits.
+     * A thread that has more requests at hand does better to bring them all first. Else the runner
+     * takes the first alone; and where they share a processor each request costs two changes of the
+     * thread that has it.
+     *
+     * @param executor runs what it is given on the thread that submits, soon, and does not reject
+     */
+    public Builder wakeUps(Executor executor) {
+      wakeUps = executor;
       return this;
     }
 

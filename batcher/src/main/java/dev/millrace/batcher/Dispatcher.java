@@ -15,6 +15,7 @@ import dev.millrace.batcher.policy.LearnedState;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -27,9 +28,9 @@ import org.slf4j.LoggerFactory;
  * Hands what waits to the runners, as the policy decides.
  *
  * <p>A submission takes no lock: it counts the request in the backlog, leaves it in the inbox, and
- * wakes a runner if one is idle. A runner takes the lock once a batch; under it, it moves the inbox
- * into the queue, asks the policy, and takes. Nothing is predicted, copied, completed or told to
- * the listener under the lock.
+ * wakes a runner, or will, if one is idle. A runner takes the lock once a batch; under it, it moves
+ * the inbox into the queue, asks the policy, and takes. Nothing is predicted, copied, completed or
+ * told to the listener under the lock.
  *
  * <table>
  * <caption>What is shared, and how</caption>
@@ -60,11 +61,16 @@ final class Dispatcher {
   /** Slots of the inbox's first chunk; it grows by as many. */
   private static final int INBOX_CHUNK = 1024;
 
+  /** How long a wake-up may be put off; some dozens of small requests are read meanwhile. */
+  private static final long LONGEST_PUT_OFF_NANOS = 500_000;
+
   private final String name;
   private final BatcherConfig config;
   private final BatchPolicy policy;
   private final Ticker ticker;
   private final BatchListener listener;
+  private final Executor wakeUps;
+  private final Runnable putOff = this::wakeAsPutOff;
 
   private final Backlog backlog;
   private final MpscChunkedVarHandleArrayQueue<Request> inbox;
@@ -94,6 +100,9 @@ final class Dispatcher {
   /** When a runner last took a batch or ended one. */
   private volatile long movedNanos;
 
+  /** Since when a wake-up is put off, 0 if none is; threads that race here put it off again. */
+  private volatile long putOffSince;
+
   /** Whether a request was dropped since the queue was last tidied. */
   private volatile boolean untidy;
 
@@ -104,6 +113,7 @@ final class Dispatcher {
   /**
    * @param policy may throw
    * @param listener must not throw
+   * @param wakeUps see {@link Batcher.Builder#wakeUps}
    * @param onLost called under the lock with a runner that is lost
    */
   Dispatcher(
@@ -112,11 +122,13 @@ final class Dispatcher {
       BatchPolicy policy,
       BatchListener listener,
       Ticker ticker,
+      Executor wakeUps,
       Consumer<BatchRunner> onLost) {
     this.name = name;
     this.config = config;
     this.policy = new GuardedPolicy(policy, name);
     this.listener = listener;
+    this.wakeUps = wakeUps;
     this.ticker = ticker;
     this.hungRuns = new HungRuns(name, onLost);
     this.movedNanos = ticker.nanos();
@@ -166,7 +178,7 @@ final class Dispatcher {
     }
     BatchRunner holding = holder;
     if (holding == null) {
-      boolean _ = runners.wakeIdle();
+      wakeSoon(request.acceptedNanos);
     } else if (backlog.rows() >= holdTarget) {
       boolean _ = runners.wake(holding, Mode.HOLDING);
     }
@@ -174,6 +186,29 @@ final class Dispatcher {
       lookForHungRuns();
     }
     return null;
+  }
+
+  /** Wakes a runner, if one is idle, when the calling thread has time for it. */
+  private void wakeSoon(long nowNanos) {
+    if (runners.idle() == 0) {
+      return;
+    }
+    long since = putOffSince;
+    if (since == 0) {
+      putOffSince = nowNanos;
+    } else if (nowNanos - since > LONGEST_PUT_OFF_NANOS) {
+      wakeAsPutOff();
+      return;
+    }
+    wakeUps.execute(putOff);
+  }
+
+  private void wakeAsPutOff() {
+    putOffSince = 0;
+    VarHandle.fullFence();
+    if (!inbox.isEmpty()) { // else a runner has been there meanwhile
+      boolean _ = runners.wakeIdle();
+    }
   }
 
   /** Makes room in an inbox that is full of dropped requests, if nobody else is at it. */

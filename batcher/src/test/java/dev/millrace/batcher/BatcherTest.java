@@ -63,6 +63,49 @@ class BatcherTest {
   }
 
   @Test
+  void wakeUpsThatArePutOff_letWhatTheThreadHasAtHandShareABatch() {
+    List<Runnable> later = new ArrayList<>();
+    TestPredictor predictor = new TestPredictor(TestPredictor::same);
+    try (Batcher batcher = startPuttingOff(later, predictor)) {
+      List<Reply> replies = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        replies.add(batcher.submit(Inputs.x(i), List.of(), NONE));
+      }
+      assertThat(batcher.idleRunners()).isEqualTo(1);
+      later.forEach(Runnable::run);
+
+      for (int i = 0; i < 3; i++) {
+        assertThat(Inputs.y(Await.outputs(replies.get(i)))).containsExactly((float) i);
+      }
+      assertThat(predictor.batches).containsExactly(List.of(0f, 1f, 2f));
+    }
+  }
+
+  @Test
+  void wakeUps_arePutOffNoLongerThanAFewRequestsTakeToRead() {
+    TestPredictor predictor = new TestPredictor(TestPredictor::same);
+    try (Batcher batcher = startPuttingOff(new ArrayList<>(), predictor)) {
+      ticker.advance(Duration.ofSeconds(1));
+      Reply first = batcher.submit(Inputs.x(0), List.of(), NONE);
+      ticker.advance(Duration.ofMillis(1));
+      Reply second = batcher.submit(Inputs.x(1), List.of(), NONE);
+
+      assertThat(Inputs.y(Await.outputs(first))).containsExactly(0f);
+      assertThat(Inputs.y(Await.outputs(second))).containsExactly(1f);
+    }
+  }
+
+  private Batcher startPuttingOff(List<Runnable> later, Predictor predictor) {
+    Batcher batcher =
+        Batcher.of("m", new BatcherConfig(8, 100, 1 << 20), new GreedyPolicy())
+            .ticker(ticker)
+            .wakeUps(later::add)
+            .start(List.of(predictor));
+    Await.until(() -> batcher.idleRunners() == 1);
+    return batcher;
+  }
+
+  @Test
   void whatWaits_isMergedInOrderUpToTheCap() {
     TestPredictor predictor = TestPredictor.gated();
     try (Batcher batcher = start(4, predictor)) {

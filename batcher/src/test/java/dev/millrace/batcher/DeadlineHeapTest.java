@@ -22,6 +22,7 @@ class DeadlineHeapTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
+          Runnable::run,
           runner -> {});
   private final DeadlineHeap heap = new DeadlineHeap();
 

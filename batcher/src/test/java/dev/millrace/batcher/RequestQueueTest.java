@@ -31,6 +31,7 @@ class RequestQueueTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
+          Runnable::run,
           runner -> {});
   private final List<String> shapes = new ArrayList<>();
   private final RequestQueue queue =

@@ -25,6 +25,7 @@ public class RequestStateTest {
           new GreedyPolicy(),
           BatchListener.none(),
           Ticker.system(),
+          Runnable::run,
           runner -> {});
 
   private static Request request(int rows) {

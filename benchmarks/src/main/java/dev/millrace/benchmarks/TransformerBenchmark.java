@@ -68,7 +68,8 @@ public class TransformerBenchmark {
             List.of(),
             List.of(),
             new PrometheusMeterRegistry(PrometheusConfig.DEFAULT),
-            Ticker.system());
+            Ticker.system(),
+            Runnable::run);
     server.models().loadAll(LoadListener.NONE);
   }
 

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,14 +37,21 @@ final class ModelLoader {
   private final Ticker ticker;
   private final Calibration calibration;
   private final DeviceArbiters devices;
+  private final Executor wakeUps;
 
   ModelLoader(
-      Calibration calibration, DeviceArbiters devices, Steps steps, Meters meters, Ticker ticker) {
+      Calibration calibration,
+      DeviceArbiters devices,
+      Steps steps,
+      Meters meters,
+      Ticker ticker,
+      Executor wakeUps) {
     this.steps = steps;
     this.meters = meters;
     this.ticker = ticker;
     this.calibration = calibration;
     this.devices = devices;
+    this.wakeUps = wakeUps;
   }
 
   /**
@@ -219,6 +227,7 @@ final class ModelLoader {
                         samples))
                 .listener(modelMeters)
                 .ticker(ticker)
+                .wakeUps(wakeUps)
                 .startGroups(groups);
       } catch (Throwable e) {
         parts.forEach(part -> part.share().close());

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -46,7 +47,8 @@ public final class ModelServer implements AutoCloseable {
       List<Backend> backends,
       Steps steps,
       MeterRegistry registry,
-      Ticker ticker) {
+      Ticker ticker,
+      Executor wakeUps) {
     this.config = config;
     this.steps = steps;
     this.meters = new Meters(registry);
@@ -66,7 +68,8 @@ public final class ModelServer implements AutoCloseable {
                 new DeviceArbiters(config.processors()),
                 steps,
                 meters,
-                ticker),
+                ticker,
+                wakeUps),
             meters,
             ticker);
     BufferPool pool = BufferPool.shared();
@@ -84,7 +87,7 @@ public final class ModelServer implements AutoCloseable {
 
   /** As above, with all that is installed. */
   public static ModelServer create(RuntimeConfig config, Plugins plugins, MeterRegistry meters) {
-    return create(config, plugins, List.of(), List.of(), meters, Ticker.system());
+    return create(config, plugins, List.of(), List.of(), meters, Ticker.system(), Runnable::run);
   }
 
   /**
@@ -93,6 +96,7 @@ public final class ModelServer implements AutoCloseable {
    * @param transformers around every model, outside of those in its configuration; in the order of
    *     preprocessing, postprocessing goes the other way
    * @param ticker the one that the deadlines of requests are measured with
+   * @param wakeUps see {@link dev.millrace.batcher.Batcher.Builder#wakeUps}
    */
   public static ModelServer create(
       RuntimeConfig config,
@@ -100,9 +104,10 @@ public final class ModelServer implements AutoCloseable {
       List<Transformer> transformers,
       List<InferenceLogger> loggers,
       MeterRegistry meters,
-      Ticker ticker) {
+      Ticker ticker,
+      Executor wakeUps) {
     Steps steps = Steps.of(transformers, plugins.transformers(), loggers, config.processors());
-    return new ModelServer(config, plugins.backends(), steps, meters, ticker);
+    return new ModelServer(config, plugins.backends(), steps, meters, ticker, wakeUps);
   }
 
   /** What is loaded. */

@@ -200,7 +200,8 @@ class ChainTest {
             List.of(),
             List.of(),
             meters,
-            Ticker.system());
+            Ticker.system(),
+            Runnable::run);
     server.models().loadAll(LoadListener.NONE);
     return server;
   }

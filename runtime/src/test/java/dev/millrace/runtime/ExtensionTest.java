@@ -108,7 +108,8 @@ class ExtensionTest {
             List.of(),
             List.of(logger),
             new SimpleMeterRegistry(),
-            Ticker.system())) {
+            Ticker.system(),
+            Runnable::run)) {
       server.models().loadAll(LoadListener.NONE);
       assertThat(server.models().describe(ModelId.latest("sentiment")).metadata().platform())
           .isEqualTo("keywords");

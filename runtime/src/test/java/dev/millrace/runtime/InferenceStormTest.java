@@ -89,7 +89,8 @@ class InferenceStormTest {
             List.of(new Flaky(false), new Flaky(true)),
             List.of(entry -> {}),
             meters,
-            Ticker.system())) {
+            Ticker.system(),
+            Runnable::run)) {
       server.models().loadAll(LoadListener.NONE);
       ModelLease lease = server.models().lease(ModelId.latest("m"));
       List<Thread> clients = new ArrayList<>();

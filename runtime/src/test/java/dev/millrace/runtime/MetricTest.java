@@ -62,7 +62,8 @@ class MetricTest {
                     Map.of(),
                     registry)),
             registry,
-            Ticker.system());
+            Ticker.system(),
+            Runnable::run);
     server.models().loadAll(LoadListener.NONE);
     GenerationMeters generation = new GenerationMeters(registry, "chat");
     generation.showUpstream("http://a", generation, these -> 0, these -> 1);

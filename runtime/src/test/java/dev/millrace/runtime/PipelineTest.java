@@ -81,7 +81,8 @@ class PipelineTest {
             transformers,
             List.of(loggers),
             meters,
-            Ticker.system());
+            Ticker.system(),
+            Runnable::run);
     servers.add(server);
     server.models().loadAll(LoadListener.NONE);
     return server;

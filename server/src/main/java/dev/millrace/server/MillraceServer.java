@@ -89,7 +89,8 @@ public final class MillraceServer implements AutoCloseable {
             List.of(),
             loggers(config, plugins),
             meters,
-            Ticker.system());
+            Ticker.system(),
+            EventLoops::afterReading);
     this.workers = workers(config.runtime().processors());
     this.memory =
         config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();

@@ -14,6 +14,7 @@ import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.EventExecutor;
 import io.netty.util.concurrent.FastThreadLocal;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -47,8 +48,20 @@ public final class EventLoops implements AutoCloseable {
    * thread that brings them.
    */
   public static Executor current() {
-    EventLoop loop = CURRENT.get();
+    EventLoop loop = CURRENT.getIfExists();
     return loop == null ? Runnable::run : loop;
+  }
+
+  /**
+   * Runs a task on this thread: when its event loop has read what has arrived by now; anywhere
+   * else, at once.
+   */
+  public static void afterReading(Runnable task) {
+    try {
+      current().execute(task);
+    } catch (RejectedExecutionException e) { // at the very end of the server
+      task.run();
+    }
   }
 
   /** The loops for channels and timers. */

@@ -38,7 +38,8 @@ final class V1Fixture implements AutoCloseable {
             List.of(recorder),
             List.of(),
             new SimpleMeterRegistry(),
-            Ticker.system());
+            Ticker.system(),
+            Runnable::run);
     models.models().loadAll(LoadListener.NONE);
     server = new TestServer(HttpConfig.defaults(), new V1Routes(models, config));
     client = server.connect();
