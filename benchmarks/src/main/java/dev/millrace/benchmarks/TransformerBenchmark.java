@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.Ticker;
+import dev.millrace.runtime.FrontEnd;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelPath;
 import dev.millrace.runtime.ModelServer;
@@ -69,7 +70,7 @@ public class TransformerBenchmark {
             List.of(),
             new PrometheusMeterRegistry(PrometheusConfig.DEFAULT),
             Ticker.system(),
-            Runnable::run);
+            FrontEnd.NONE);
     server.models().loadAll(LoadListener.NONE);
   }
 

@@ -23,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,7 +36,7 @@ final class ModelLoader {
   private final Ticker ticker;
   private final Calibration calibration;
   private final DeviceArbiters devices;
-  private final Executor wakeUps;
+  private final FrontEnd frontEnd;
 
   ModelLoader(
       Calibration calibration,
@@ -45,13 +44,13 @@ final class ModelLoader {
       Steps steps,
       Meters meters,
       Ticker ticker,
-      Executor wakeUps) {
+      FrontEnd frontEnd) {
     this.steps = steps;
     this.meters = meters;
     this.ticker = ticker;
     this.calibration = calibration;
     this.devices = devices;
-    this.wakeUps = wakeUps;
+    this.frontEnd = frontEnd;
   }
 
   /**
@@ -227,7 +226,7 @@ final class ModelLoader {
                         samples))
                 .listener(modelMeters)
                 .ticker(ticker)
-                .wakeUps(wakeUps)
+                .wakeUps(frontEnd::afterReading)
                 .startGroups(groups);
       } catch (Throwable e) {
         parts.forEach(part -> part.share().close());
@@ -245,6 +244,7 @@ final class ModelLoader {
               batcher,
               served,
               modelMeters,
+              frontEnd,
               ticker);
       return new SignaturePipelines.Way(pipeline, batcher, List.copyOf(parts));
     }

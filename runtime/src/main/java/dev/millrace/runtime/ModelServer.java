@@ -14,7 +14,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -48,7 +47,7 @@ public final class ModelServer implements AutoCloseable {
       Steps steps,
       MeterRegistry registry,
       Ticker ticker,
-      Executor wakeUps) {
+      FrontEnd frontEnd) {
     this.config = config;
     this.steps = steps;
     this.meters = new Meters(registry);
@@ -69,7 +68,7 @@ public final class ModelServer implements AutoCloseable {
                 steps,
                 meters,
                 ticker,
-                wakeUps),
+                frontEnd),
             meters,
             ticker);
     BufferPool pool = BufferPool.shared();
@@ -87,7 +86,7 @@ public final class ModelServer implements AutoCloseable {
 
   /** As above, with all that is installed. */
   public static ModelServer create(RuntimeConfig config, Plugins plugins, MeterRegistry meters) {
-    return create(config, plugins, List.of(), List.of(), meters, Ticker.system(), Runnable::run);
+    return create(config, plugins, List.of(), List.of(), meters, Ticker.system(), FrontEnd.NONE);
   }
 
   /**
@@ -96,7 +95,7 @@ public final class ModelServer implements AutoCloseable {
    * @param transformers around every model, outside of those in its configuration; in the order of
    *     preprocessing, postprocessing goes the other way
    * @param ticker the one that the deadlines of requests are measured with
-   * @param wakeUps see {@link dev.millrace.batcher.Batcher.Builder#wakeUps}
+   * @param frontEnd who calls {@link #infer}
    */
   public static ModelServer create(
       RuntimeConfig config,
@@ -105,9 +104,9 @@ public final class ModelServer implements AutoCloseable {
       List<InferenceLogger> loggers,
       MeterRegistry meters,
       Ticker ticker,
-      Executor wakeUps) {
+      FrontEnd frontEnd) {
     Steps steps = Steps.of(transformers, plugins.transformers(), loggers, config.processors());
-    return new ModelServer(config, plugins.backends(), steps, meters, ticker, wakeUps);
+    return new ModelServer(config, plugins.backends(), steps, meters, ticker, frontEnd);
   }
 
   /** What is loaded. */

@@ -62,6 +62,7 @@ final class Pipeline {
   private final Batcher batcher;
   private final TensorModel served;
   private final ModelMeters meters;
+  private final FrontEnd frontEnd;
   private final Ticker ticker;
 
   /**
@@ -80,6 +81,7 @@ final class Pipeline {
       Batcher batcher,
       TensorModel served,
       ModelMeters meters,
+      FrontEnd frontEnd,
       Ticker ticker) {
     this.id = model.id();
     this.spanName = "predict " + id.name();
@@ -94,6 +96,7 @@ final class Pipeline {
     this.batcher = batcher;
     this.served = served;
     this.meters = meters;
+    this.frontEnd = frontEnd;
     this.ticker = ticker;
   }
 
@@ -166,7 +169,7 @@ final class Pipeline {
    */
   InferenceRequest admit(InferenceRequest request) {
     Optional<Duration> timeout = priorities.timeout(request, defaultTimeout);
-    InferenceRequest timed = RequestValidator.withDeadline(request, timeout, ticker);
+    InferenceRequest timed = RequestValidator.withDeadline(request, timeout, frontEnd, ticker);
     if (steps.isEmpty()) { // what goes to the model is checked in any case
       return timed;
     }

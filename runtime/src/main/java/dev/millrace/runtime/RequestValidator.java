@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * Triton's clients know. Allocates nothing for a request that is right. Thread-safe.
  */
 final class RequestValidator {
+  /** Of the time that a request has, the part that its way may take. */
+  private static final int LARGEST_WAY = 4;
+
   private final String model;
   private final TensorSpec[] inputs;
   private final TensorSpec[] outputs;
@@ -184,26 +187,36 @@ final class RequestValidator {
 
   /**
    * The request with the deadline that it will be held to: the earlier of its own and its parameter
-   * {@code timeout} (in microseconds, 0 for none), else the model's default.
+   * {@code timeout} (in microseconds, 0 for none), else the model's default. It is held to it
+   * earlier by the time that the front end takes for the request and its answer, a quarter of what
+   * is left at most, so that what is answered in time arrives in time.
    *
    * @throws InferenceException INVALID_ARGUMENT if the parameter is not a whole number
    */
   static InferenceRequest withDeadline(
-      InferenceRequest request, Optional<Duration> defaultTimeout, Ticker ticker) {
+      InferenceRequest request,
+      Optional<Duration> defaultTimeout,
+      FrontEnd frontEnd,
+      Ticker ticker) {
     long micros =
         request.parameters().isEmpty() ? 0 : request.parameters().integer("timeout").orElse(0L);
     if (micros < 0) {
       throw bad(request, "parameter 'timeout' must not be negative, got " + micros);
     }
+    Deadline deadline = request.deadline();
     if (micros > 0) {
-      Deadline own = request.deadline();
       Deadline asked = Deadline.after(Duration.of(micros, ChronoUnit.MICROS), ticker);
-      boolean earlier = own.isNone() || (!asked.isNone() && asked.nanos() - own.nanos() < 0);
-      return earlier ? request.withDeadline(asked) : request;
+      if (deadline.isNone() || (!asked.isNone() && asked.nanos() - deadline.nanos() < 0)) {
+        deadline = asked;
+      }
+    } else if (deadline.isNone() && defaultTimeout.isPresent()) {
+      deadline = Deadline.after(defaultTimeout.get(), ticker);
     }
-    if (defaultTimeout.isPresent() && request.deadline().isNone()) {
-      return request.withDeadline(Deadline.after(defaultTimeout.get(), ticker));
+    long way = deadline.isNone() ? 0 : frontEnd.wayNanos();
+    if (way > 0) {
+      long left = Math.max(0, deadline.remaining(ticker.nanos()));
+      deadline = new Deadline(deadline.nanos() - Math.min(way, left / LARGEST_WAY));
     }
-    return request;
+    return deadline.equals(request.deadline()) ? request : request.withDeadline(deadline);
   }
 }

@@ -201,7 +201,7 @@ class ChainTest {
             List.of(),
             meters,
             Ticker.system(),
-            Runnable::run);
+            FrontEnd.NONE);
     server.models().loadAll(LoadListener.NONE);
     return server;
   }

@@ -109,7 +109,7 @@ class ExtensionTest {
             List.of(logger),
             new SimpleMeterRegistry(),
             Ticker.system(),
-            Runnable::run)) {
+            FrontEnd.NONE)) {
       server.models().loadAll(LoadListener.NONE);
       assertThat(server.models().describe(ModelId.latest("sentiment")).metadata().platform())
           .isEqualTo("keywords");

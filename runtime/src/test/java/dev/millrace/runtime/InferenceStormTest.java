@@ -90,7 +90,7 @@ class InferenceStormTest {
             List.of(entry -> {}),
             meters,
             Ticker.system(),
-            Runnable::run)) {
+            FrontEnd.NONE)) {
       server.models().loadAll(LoadListener.NONE);
       ModelLease lease = server.models().lease(ModelId.latest("m"));
       List<Thread> clients = new ArrayList<>();

@@ -63,7 +63,7 @@ class MetricTest {
                     registry)),
             registry,
             Ticker.system(),
-            Runnable::run);
+            FrontEnd.NONE);
     server.models().loadAll(LoadListener.NONE);
     GenerationMeters generation = new GenerationMeters(registry, "chat");
     generation.showUpstream("http://a", generation, these -> 0, these -> 1);

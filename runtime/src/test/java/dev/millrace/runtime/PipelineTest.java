@@ -82,7 +82,7 @@ class PipelineTest {
             List.of(loggers),
             meters,
             Ticker.system(),
-            Runnable::run);
+            FrontEnd.NONE);
     servers.add(server);
     server.models().loadAll(LoadListener.NONE);
     return server;

@@ -164,29 +164,62 @@ class RequestValidatorTest {
     Optional<Duration> none = Optional.empty();
     Optional<Duration> second = Optional.of(Duration.ofSeconds(1));
     InferenceRequest plain = request("", TensorMap.empty());
-    assertThat(RequestValidator.withDeadline(plain, none, ticker)).isSameAs(plain);
-    assertThat(RequestValidator.withDeadline(plain, second, ticker).deadline().nanos())
+    assertThat(RequestValidator.withDeadline(plain, none, FrontEnd.NONE, ticker)).isSameAs(plain);
+    assertThat(
+            RequestValidator.withDeadline(plain, second, FrontEnd.NONE, ticker).deadline().nanos())
         .isEqualTo(1_000_001_000L);
     InferenceRequest timed = withParameter("timeout", 5);
-    assertThat(RequestValidator.withDeadline(timed, second, ticker).deadline().nanos())
+    assertThat(
+            RequestValidator.withDeadline(timed, second, FrontEnd.NONE, ticker).deadline().nanos())
         .isEqualTo(6_000);
     InferenceRequest early = timed.withDeadline(new Deadline(2_000));
-    assertThat(RequestValidator.withDeadline(early, second, ticker)).isSameAs(early);
+    assertThat(RequestValidator.withDeadline(early, second, FrontEnd.NONE, ticker)).isSameAs(early);
     InferenceRequest late = timed.withDeadline(new Deadline(9_000));
-    assertThat(RequestValidator.withDeadline(late, none, ticker).deadline().nanos())
+    assertThat(RequestValidator.withDeadline(late, none, FrontEnd.NONE, ticker).deadline().nanos())
         .isEqualTo(6_000);
     assertThat(
-            RequestValidator.withDeadline(withParameter("timeout", 0), none, ticker)
+            RequestValidator.withDeadline(withParameter("timeout", 0), none, FrontEnd.NONE, ticker)
                 .deadline()
                 .isNone())
         .isTrue();
-    assertThatThrownBy(
-            () -> RequestValidator.withDeadline(withParameter("timeout", "5"), none, ticker))
+    assertThatThrownBy(() ->
+            RequestValidator.withDeadline(
+                withParameter("timeout", "5"), none, FrontEnd.NONE, ticker))
         .isInstanceOf(InferenceException.class)
         .hasMessageContaining("'timeout'");
-    assertThatThrownBy(
-            () -> RequestValidator.withDeadline(withParameter("timeout", -5), none, ticker))
+    assertThatThrownBy(() ->
+            RequestValidator.withDeadline(
+                withParameter("timeout", -5), none, FrontEnd.NONE, ticker))
         .hasMessageContaining("must not be negative");
+  }
+
+  @Test
+  void deadline_leavesTimeForTheWay_butAQuarterAtMost() {
+    Ticker ticker = () -> 1_000;
+    Optional<Duration> none = Optional.empty();
+    InferenceRequest timed = withParameter("timeout", 5);
+    assertThat(RequestValidator.withDeadline(timed, none, way(500), ticker).deadline().nanos())
+        .isEqualTo(5_500);
+    assertThat(RequestValidator.withDeadline(timed, none, way(90_000), ticker).deadline().nanos())
+        .isEqualTo(4_750);
+    InferenceRequest late = request("", TensorMap.empty()).withDeadline(new Deadline(900));
+    assertThat(RequestValidator.withDeadline(late, none, way(500), ticker)).isSameAs(late);
+    InferenceRequest plain = request("", TensorMap.empty());
+    assertThat(RequestValidator.withDeadline(plain, none, way(500), ticker)).isSameAs(plain);
+  }
+
+  private static FrontEnd way(long nanos) {
+    return new FrontEnd() {
+      @Override
+      public void afterReading(Runnable task) {
+        task.run();
+      }
+
+      @Override
+      public long wayNanos() {
+        return nanos;
+      }
+    };
   }
 
   private static InferenceRequest withParameter(String key, Object value) {

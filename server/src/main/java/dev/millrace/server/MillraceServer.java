@@ -90,7 +90,7 @@ public final class MillraceServer implements AutoCloseable {
             loggers(config, plugins),
             meters,
             Ticker.system(),
-            EventLoops::afterReading);
+            EventLoops.frontEnd());
     this.workers = workers(config.runtime().processors());
     this.memory =
         config.sharedMemory() ? SharedMemory.in(SharedMemory.OBJECTS) : SharedMemory.off();

@@ -27,6 +27,7 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
   private final Executor eventLoop = EventLoops.current();
   private @Nullable InferenceResponse response;
   private @Nullable Throwable failure;
+  private long sinceNanos;
 
   /**
    * An inference.
@@ -76,6 +77,7 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
   public void accept(@Nullable InferenceResponse value, @Nullable Throwable thrown) {
     response = value;
     failure = thrown;
+    sinceNanos = System.nanoTime();
     try {
       eventLoop.execute(this);
     } catch (RejectedExecutionException stopped) {
@@ -87,6 +89,7 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
 
   @Override
   public void run() {
+    EventLoops.waitedSince(sinceNanos);
     InferenceResponse answer = response;
     try {
       if (call.isCancelled()) {

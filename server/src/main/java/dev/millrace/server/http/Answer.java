@@ -2,6 +2,7 @@ package dev.millrace.server.http;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.millrace.server.transport.EventLoops;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.BiConsumer;
@@ -15,6 +16,7 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
   private @Nullable HttpExchange exchange;
   private @Nullable T result;
   private @Nullable Throwable failure;
+  private long sinceNanos;
 
   protected Answer() {}
 
@@ -40,9 +42,10 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
     failure = thrown;
     HttpExchange waiting = requireNonNull(exchange);
     if (waiting.eventLoop().inEventLoop()) {
-      run();
+      answer();
       return;
     }
+    sinceNanos = System.nanoTime();
     try {
       waiting.eventLoop().execute(this);
     } catch (RejectedExecutionException stopped) {
@@ -53,8 +56,13 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
   }
 
   @Override
-  @SuppressWarnings("NullAway") // the result of a Void future is null
   public final void run() {
+    EventLoops.waitedSince(sinceNanos);
+    answer();
+  }
+
+  @SuppressWarnings("NullAway") // the result of a Void future is null
+  private void answer() {
     HttpExchange waiting = requireNonNull(exchange);
     if (failure != null) {
       waiting.fail(failure);

@@ -1,5 +1,6 @@
 package dev.millrace.server.transport;
 
+import dev.millrace.runtime.FrontEnd;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.IoHandlerFactory;
@@ -23,7 +24,11 @@ import org.jspecify.annotations.Nullable;
  * where the system has it, else NIO. Thread-safe.
  */
 public final class EventLoops implements AutoCloseable {
-  private static final FastThreadLocal<@Nullable EventLoop> CURRENT = new FastThreadLocal<>();
+  private static final FastThreadLocal<@Nullable Loop> CURRENT = new FastThreadLocal<>();
+  private static final FrontEnd FRONT_END = new LoopsFrontEnd();
+
+  private static final double WAIT_SMOOTHING = 1.0 / 16;
+  private static final long WAIT_LASTS_NANOS = 100_000_000;
 
   private final EventLoopGroup group;
 
@@ -38,7 +43,7 @@ public final class EventLoops implements AutoCloseable {
     EventLoopGroup group =
         new MultiThreadIoEventLoopGroup(threads, new DefaultThreadFactory("millrace-io"), io);
     for (EventExecutor loop : group) {
-      loop.execute(() -> CURRENT.set((EventLoop) loop));
+      loop.execute(() -> CURRENT.set(new Loop((EventLoop) loop)));
     }
     return new EventLoops(group);
   }
@@ -48,19 +53,80 @@ public final class EventLoops implements AutoCloseable {
    * thread that brings them.
    */
   public static Executor current() {
-    EventLoop loop = CURRENT.getIfExists();
-    return loop == null ? Runnable::run : loop;
+    Loop current = CURRENT.getIfExists();
+    return current == null ? Runnable::run : current.loop;
   }
 
   /**
-   * Runs a task on this thread: when its event loop has read what has arrived by now; anywhere
-   * else, at once.
+   * Notes that what this thread's event loop does now was brought to it at {@code nanos}, by {@link
+   * System#nanoTime}, as answers are by other threads.
    */
-  public static void afterReading(Runnable task) {
-    try {
-      current().execute(task);
-    } catch (RejectedExecutionException e) { // at the very end of the server
-      task.run();
+  public static void waitedSince(long nanos) {
+    Loop current = CURRENT.getIfExists();
+    if (current != null) {
+      current.waitedSince(nanos);
+    }
+  }
+
+  /** What the runtime has to know of these threads; of others, it knows of no wait. */
+  public static FrontEnd frontEnd() {
+    return FRONT_END;
+  }
+
+  /** An event loop, and how long what it is brought waits for it; for its own thread. */
+  private static final class Loop {
+    private final EventLoop loop;
+    private double waitNanos;
+    private double deviationNanos;
+    private long learnedNanos = System.nanoTime();
+
+    private Loop(EventLoop loop) {
+      this.loop = loop;
+    }
+
+    private void waitedSince(long nanos) {
+      long now = System.nanoTime();
+      double wait = now - nanos;
+      if (isOld(now)) {
+        waitNanos = wait;
+        deviationNanos = 0;
+      }
+      double error = wait - waitNanos;
+      waitNanos += WAIT_SMOOTHING * error;
+      deviationNanos += WAIT_SMOOTHING * (Math.abs(error) - deviationNanos);
+      learnedNanos = now;
+    }
+
+    /** Else what was learned would stay, if because of it nothing is brought any more. */
+    private boolean isOld(long now) {
+      return now - learnedNanos > WAIT_LASTS_NANOS;
+    }
+
+    /** How long most of it waits, lately. */
+    private double mostNanos() {
+      return isOld(System.nanoTime()) ? 0 : waitNanos + deviationNanos;
+    }
+  }
+
+  private static final class LoopsFrontEnd implements FrontEnd {
+    /** Tasks come after what can be read has been. */
+    @Override
+    public void afterReading(Runnable task) {
+      try {
+        current().execute(task);
+      } catch (RejectedExecutionException e) { // at the very end of the server
+        task.run();
+      }
+    }
+
+    /**
+     * As long as most answers wait for the loop; and what arrives waits for it just as long, which
+     * nothing measures.
+     */
+    @Override
+    public long wayNanos() {
+      Loop current = CURRENT.getIfExists();
+      return current == null ? 0 : (long) (2 * current.mostNanos());
     }
   }
 

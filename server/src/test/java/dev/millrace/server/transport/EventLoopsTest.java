@@ -11,7 +11,7 @@ class EventLoopsTest {
 
   private void readTwo() {
     events.add("first");
-    EventLoops.afterReading(() -> events.add("after"));
+    EventLoops.frontEnd().afterReading(() -> events.add("after"));
     events.add("second");
   }
 
@@ -22,6 +22,26 @@ class EventLoopsTest {
       loops.group().submit(() -> {}).syncUninterruptibly();
     }
     assertThat(events).containsExactly("first", "second", "after");
+  }
+
+  @Test
+  void wayNanos_followsWhatWaited() {
+    try (EventLoops loops = EventLoops.start(1)) {
+      long way =
+          loops
+              .group()
+              .submit(() -> {
+                for (int i = 0; i < 100; i++) {
+                  EventLoops.waitedSince(System.nanoTime() - 1_000_000_000);
+                }
+                return EventLoops.frontEnd().wayNanos();
+              })
+              .syncUninterruptibly()
+              .getNow();
+      assertThat(way).isBetween(2_000_000_000L, 2_200_000_000L);
+      EventLoops.waitedSince(System.nanoTime() - 1_000_000_000);
+      assertThat(EventLoops.frontEnd().wayNanos()).isZero();
+    }
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.millrace.api.InferenceRequest;
 import dev.millrace.api.Parameters;
 import dev.millrace.api.Ticker;
 import dev.millrace.api.spi.Transformer;
+import dev.millrace.runtime.FrontEnd;
 import dev.millrace.runtime.LoadListener;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.Plugins;
@@ -39,7 +40,7 @@ final class V1Fixture implements AutoCloseable {
             List.of(),
             new SimpleMeterRegistry(),
             Ticker.system(),
-            Runnable::run);
+            FrontEnd.NONE);
     models.models().loadAll(LoadListener.NONE);
     server = new TestServer(HttpConfig.defaults(), new V1Routes(models, config));
     client = server.connect();
