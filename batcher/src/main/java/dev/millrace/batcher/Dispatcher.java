@@ -206,7 +206,7 @@ final class Dispatcher {
   private void wakeAsPutOff() {
     putOffSince = 0;
     VarHandle.fullFence();
-    if (!inbox.isEmpty()) { // else a runner has been there meanwhile
+    if (!backlog.isEmpty()) { // else a runner has been there meanwhile
       boolean _ = runners.wakeIdle();
     }
   }

@@ -82,6 +82,19 @@ class BatcherTest {
   }
 
   @Test
+  void wakeUpThatIsPutOff_comesThoughTheTimerHasSeenTheRequest() {
+    List<Runnable> later = new ArrayList<>();
+    try (Batcher batcher = startPuttingOff(later, new TestPredictor(TestPredictor::same))) {
+      Deadline far = Deadline.after(Duration.ofMinutes(1), ticker);
+      Reply reply = batcher.submit(Inputs.x(1), List.of(), far);
+      batcher.expire();
+      later.forEach(Runnable::run);
+
+      assertThat(Inputs.y(Await.outputs(reply))).containsExactly(1f);
+    }
+  }
+
+  @Test
   void wakeUps_arePutOffNoLongerThanAFewRequestsTakeToRead() {
     TestPredictor predictor = new TestPredictor(TestPredictor::same);
     try (Batcher batcher = startPuttingOff(new ArrayList<>(), predictor)) {
