@@ -89,8 +89,10 @@ public final class InferenceCall<M> implements BiConsumer<InferenceResponse, Thr
 
   @Override
   public void run() {
-    EventLoops.waitedSince(sinceNanos);
     InferenceResponse answer = response;
+    if (answer != null) { // refusals come in crowds, and nobody minds when
+      EventLoops.waitedSince(sinceNanos);
+    }
     try {
       if (call.isCancelled()) {
         return;

@@ -57,7 +57,9 @@ public abstract class Answer<T> implements BiConsumer<T, Throwable>, Runnable {
 
   @Override
   public final void run() {
-    EventLoops.waitedSince(sinceNanos);
+    if (failure == null) { // refusals come in crowds, and nobody minds when
+      EventLoops.waitedSince(sinceNanos);
+    }
     answer();
   }
 
