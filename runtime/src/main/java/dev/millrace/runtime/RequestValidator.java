@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * Triton's clients know. Allocates nothing for a request that is right. Thread-safe.
  */
 final class RequestValidator {
-  /** Of the time that a request has, the part that its way may take. */
+  /** Of the time that a request has, its way may take one part in so many. */
   private static final int LARGEST_WAY = 4;
 
   private final String model;
@@ -187,9 +187,9 @@ final class RequestValidator {
 
   /**
    * The request with the deadline that it will be held to: the earlier of its own and its parameter
-   * {@code timeout} (in microseconds, 0 for none), else the model's default. It is held to it
-   * earlier by the time that the front end takes for the request and its answer, a quarter of what
-   * is left at most, so that what is answered in time arrives in time.
+   * {@code timeout} (in microseconds, 0 for none), else the model's default. Less the time that the
+   * front end needs for the request and its answer, a quarter of what is left at most: what is
+   * answered in time shall arrive in time.
    *
    * @throws InferenceException INVALID_ARGUMENT if the parameter is not a whole number
    */
