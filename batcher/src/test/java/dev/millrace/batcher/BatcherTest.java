@@ -115,6 +115,7 @@ class BatcherTest {
             .wakeUps(later::add)
             .start(List.of(predictor));
     Await.until(() -> batcher.idleRunners() == 1);
+    batcher.expire(); // takes the lock, under which a runner that goes to rest looks once more
     return batcher;
   }
 
