@@ -32,6 +32,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class ModelRegistry {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRegistry.class);
+
+  /** On one processor too: a script or an engine that starts is mostly waited for. */
   private static final int MOST_LOADS_AT_ONCE = 4;
 
   private final RuntimeConfig config;
@@ -55,11 +57,10 @@ public final class ModelRegistry {
     this.loader = loader;
     this.meters = meters;
     this.ticker = ticker;
-    int threads = Math.min(MOST_LOADS_AT_ONCE, config.processors());
     ThreadPoolExecutor pool =
         new ThreadPoolExecutor(
-            threads,
-            threads,
+            MOST_LOADS_AT_ONCE,
+            MOST_LOADS_AT_ONCE,
             5,
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(),

@@ -102,6 +102,35 @@ class ModelRegistryTest {
   }
 
   @Test
+  void loadAll_ofModelsThatTakeLong_doesNotHoldUpTheOthers() throws Exception {
+    Trees.write(root, "a/slow.fake", "1");
+    Trees.write(root, "b/slow.fake", "1");
+    Trees.write(root, "c/a.fake", "3");
+    CountDownLatch proceed = new CountDownLatch(1);
+    backend.onLoad =
+        source -> {
+          if (source.path().endsWith("slow.fake")) {
+            await(proceed);
+          }
+        };
+    ModelServer server = server(RuntimeConfig.of(root));
+    Thread loading = Thread.startVirtualThread(() -> server.models().loadAll(LoadListener.NONE));
+    try {
+      Await.until(
+          "the model that does not wait is served",
+          () ->
+              server.models().index().stream()
+                  .anyMatch(
+                      model -> model.name().equals("c") && model.state() == ModelState.READY));
+      assertThat(server.isReady()).isFalse();
+    } finally {
+      proceed.countDown();
+      loading.join();
+    }
+    assertThat(server.isReady()).isTrue();
+  }
+
+  @Test
   void versions_areServedByNumber_andTheNewestIfNoneIsNamed() throws IOException {
     Trees.write(root, "m/1/a.fake", "1");
     Trees.write(root, "m/2/a.fake", "2");
