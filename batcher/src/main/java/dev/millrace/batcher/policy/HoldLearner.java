@@ -28,7 +28,7 @@ final class HoldLearner {
    * of the two batches' completion times misleads. Asked first, this rule also keeps cohorts together.
    * A few rows that a full batch leaves behind need no batch of their own, for others join them; so
    * they may count as much per row as the batch before them, but as they wait a batch longer, the hold
-   * has to gain 10 % more for it. Only this rule may hold for a whole single-row run, for clients that
+   * has to gain 7 % more for it. Only this rule may hold for a whole single-row run, for clients that
    * take that long to ask again, and for 3 % more.
    *
    * The grid is full information, so Hedge over it would have a regret bound (Freund and Schapire
@@ -47,7 +47,7 @@ final class HoldLearner {
   private static final double CONFIDENCE = 12;
   private static final double RATE_MARGIN = 0.03;
   private static final double LONG_MARGIN = 0.03;
-  private static final double LEFT_MARGIN = 0.1;
+  private static final double LEFT_MARGIN = 0.07;
 
   private final double[] gain = new double[CONTEXTS * HOLDS];
   private final double[] variance = new double[CONTEXTS * HOLDS];
