@@ -42,6 +42,8 @@ class Chain:
         self.model = options["name"]
         self.inner = specs(options["inner-inputs"])
         self.outputs = specs(options["outputs"])
+        last = transformer if transformer is not None and transformer.methods["postprocess"] else predictor
+        self.gives_body = last is not None and last.is_kserve
         self.is_bare = (
             predictor is not None
             and transformer is None
@@ -210,6 +212,8 @@ class Chain:
             return kserve_shape.response_tensors(result)
         if isinstance(result, dict) and is_v2_outputs(result.get("outputs")):
             return [from_v2(output) for output in result["outputs"]]
+        if texts and self.gives_body and isinstance(result, dict) and PREDICTIONS not in result:
+            return self.encode_body(result, texts)
         if isinstance(result, dict) and PREDICTIONS in result:
             if texts and len(result) > 1:
                 return self.encode_body(result, texts)

@@ -2,6 +2,8 @@
 
 import argparse
 import enum
+import functools
+import importlib.util
 import logging
 import os
 import sys
@@ -25,8 +27,7 @@ class InferInput:
     @property
     def data(self):
         if self._data is None and self._raw is not None:
-            value = values.nested(self._raw)
-            self._data = values.flatten(value, len(self._raw.shape)) if self._raw.shape else [value]
+            self._data = values.flat(self._raw)
         return self._data
 
     @data.setter
@@ -277,12 +278,30 @@ def install_openai(protocol):
     openai.types.openapi = module("kserve.protocol.rest.openai.types.openapi", **made, **inputs)
 
 
+class NoSecondServer:
+    """Finds kserve's server as ever, but has it start nothing: scripts start it at their end."""
+
+    def find_spec(self, name, path, target=None):
+        if name != "kserve.model_server":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            module.ModelServer.start = ModelServer.start
+            module.parser.set_defaults(model_name=os.environ.get("MODEL_NAME", "model"))
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
 def install():
     """Makes `import kserve` find this, unless the package is there."""
     try:
-        import importlib.util
-
         if importlib.util.find_spec("kserve") is not None:
+            sys.meta_path.insert(0, NoSecondServer())
             return
     except (ImportError, ValueError):
         pass
@@ -327,8 +346,21 @@ def request_class():
     """InferRequest and InferInput of the package that the script sees."""
     package = sys.modules.get("kserve")
     if package is not None and package.InferRequest is not InferRequest:
-        return package.InferRequest, package.InferInput
+        return package.InferRequest, with_elements(package.InferInput)
     return InferRequest, None
+
+
+@functools.lru_cache(maxsize=None)
+def with_elements(kind):
+    """The package's class of inputs, with `data` also where it has but the bytes, as it does for JSON."""
+
+    def data(self):
+        if self._data is None and self._raw_data is not None:
+            raw = memoryview(self._raw_data).cast("B")
+            self._data = values.flat(wire.Tensor(self.name, self.datatype, self.shape, raw))
+        return self._data
+
+    return type(kind.__name__, (kind,), {"data": property(data, kind.data.fset)})
 
 
 def infer_request(model_name, request_id, tensors, parameters):

@@ -80,8 +80,14 @@ def find_class(module, names, wanted):
             for kind in vars(module).values()
             if is_kserve_model(kind) and kind.__module__ == module.__name__
         ]
+        models = [kind for kind in models if not any(kind in other.__mro__[1:] for other in models)]
         if len(models) == 1:
             return models[0]
+        if models:
+            raise BadScript(
+                "%s has several classes that extend kserve.Model: %s; say which in 'class'"
+                % (os.path.basename(module.__file__), ", ".join(kind.__name__ for kind in models))
+            )
     classes = [
         name
         for name, kind in vars(module).items()
@@ -148,6 +154,7 @@ def injected(options):
         "async_logger": AsyncLogger(),
         "name": options["name"],
         "model_name": options["name"],
+        "model_dir": get("MODEL_FILES_PATH"),
     }
 
 

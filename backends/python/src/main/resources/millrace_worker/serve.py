@@ -19,6 +19,9 @@ TRACE_LINES = 6
 # What a result begins with, by its flags.
 FLAGS = [bytes((flags,)) for flags in range(8)]
 
+# What a script may raise and go on serving.
+FAILURES = (Exception, SystemExit, asyncio.CancelledError)
+
 # Characters of a traceback that are told.
 MOST_TRACE = 8 << 10
 
@@ -85,7 +88,7 @@ class Connection:
             tensors = await chain_of_script.call(call)
             flags, region, parts = self.answer(tensors, call.inline)
             del tensors
-        except (Exception, SystemExit) as e:
+        except FAILURES as e:
             failed = self.failure(e)
         kept = wire.INPUTS_KEPT if self.inputs_kept(call) else 0
         if failed is not None:
@@ -131,7 +134,7 @@ class Connection:
             reply = wire.frame(wire.END)
         except StopAsyncIteration:
             reply = wire.frame(wire.END)
-        except (Exception, SystemExit) as e:
+        except FAILURES as e:
             reply = wire.error(*self.failure(e))
         self.socket.sendall(reply)
 
@@ -231,7 +234,7 @@ class Connection:
             reply = wire.frame(wire.END)
         except StopAsyncIteration:
             reply = wire.frame(wire.END)
-        except (Exception, SystemExit) as e:
+        except FAILURES as e:
             reply = wire.error(*self.failure(e))
         incoming.cancel()
         await loop.sock_sendall(self.socket, reply)

@@ -111,6 +111,11 @@ def nested(tensor):
     return data.cast(code, shape=shape).tolist()
 
 
+def flat(tensor):
+    """The elements in one list."""
+    return flatten(nested(tensor), len(tensor.shape))
+
+
 def fold(flat, shape):
     """A flat list as nested ones."""
     if not shape:
@@ -168,10 +173,13 @@ def plain(value):
     """What JSON has for a value that it does not know."""
     if type(value).__name__ in ("NAType", "NaTType"):  # what pandas has for what is missing
         return None
+    if is_array(value):
+        return of_microseconds(value).tolist()
+    for name in AS_LISTS:
+        if hasattr(value, name):
+            return getattr(value, name)()
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return value.to_dict("records")
-    if hasattr(value, "tolist"):
-        return value.tolist()
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
@@ -192,6 +200,39 @@ def plain(value):
     )
 
 
+# What arrays and tables of NumPy, PyTorch, Polars and Arrow call the method that makes lists of them.
+AS_LISTS = ("to_dicts", "to_pylist", "tolist", "to_list")
+
+
+def of_microseconds(value):
+    """NumPy's dates as dates that Python has: of nanoseconds there would be bare numbers."""
+    if getattr(value.dtype, "name", "") == "datetime64[ns]":
+        return value.astype("datetime64[us]")
+    return value
+
+
+KEYS = (str, int, float, type(None))
+
+
+def with_plain_keys(value):
+    """The value with keys that JSON knows, in place of numbers of NumPy, dates and the like."""
+    if isinstance(value, dict):
+        return {plain_key(key): with_plain_keys(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_plain_keys(element) for element in value]
+    return value
+
+
+def plain_key(key):
+    if isinstance(key, KEYS):
+        return key
+    try:
+        found = plain(key)
+    except TypeError:
+        return key
+    return found if isinstance(found, KEYS) else key
+
+
 def encoder(ensure_ascii):
     return json.JSONEncoder(
         default=plain, separators=(",", ":"), ensure_ascii=ensure_ascii
@@ -202,12 +243,19 @@ as_text = encoder(ensure_ascii=False)
 as_ascii = encoder(ensure_ascii=True)
 
 
+def encoded(value):
+    try:
+        return as_text(value).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 has not
+        return as_ascii(value).encode()
+
+
 def dump(value, what="the result", *numbers):
     try:
         try:
-            return as_text(value).encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 has not
-            return as_ascii(value).encode()
+            return encoded(value)
+        except TypeError:  # perhaps for a key, about which the encoder does not ask
+            return encoded(with_plain_keys(value))
     except (TypeError, ValueError, RecursionError) as e:
         raise BadValue("%s cannot be written as JSON: %s" % (what % numbers, e)) from None
 
@@ -236,7 +284,7 @@ def listed(value):
         return value
     if isinstance(value, tuple):
         return list(value)
-    if is_array(value) or hasattr(value, "tolist") or hasattr(value, "columns"):
+    if hasattr(value, "columns") or any(hasattr(value, name) for name in AS_LISTS):
         return plain(value)
     return value
 
@@ -265,8 +313,12 @@ def to_tensor(name, value, spec=None):
     """A tensor of a value, of the datatype that `spec` declares, else of the nearest one."""
     datatype = spec[0] if spec else None
     if hasattr(value, "detach") and hasattr(value, "numpy"):  # a PyTorch tensor
-        value = value.detach().cpu().numpy()
-    if is_array(value) and getattr(value.dtype, "name", "") in ARRAY_TYPES:
+        value = value.detach().cpu()
+        try:
+            value = value.numpy()
+        except TypeError:  # NumPy has no bfloat16
+            value = value.tolist()
+    if is_numeric(value):
         np = numpy()
         own = ARRAY_TYPES[value.dtype.name]
         if datatype in (None, own) or datatype not in ("BYTES", "BF16"):
@@ -286,6 +338,15 @@ def to_tensor(name, value, spec=None):
     if datatype is None:
         return untyped(name, value, spec)
     return checked(Tensor(name, datatype, shape, pack(name, datatype, flat)), spec)
+
+
+def is_numeric(value):
+    """Whether it is an array of a datatype that tensors have, with no element masked."""
+    return (
+        is_array(value)
+        and getattr(value.dtype, "name", "") in ARRAY_TYPES
+        and not numpy().ma.is_masked(value)
+    )
 
 
 def untyped(name, value, spec):
@@ -319,10 +380,17 @@ def shown(value):
     return text if len(text) <= 80 else text[:80] + "..."
 
 
+SCALARS = (float, int, str)
+
+
 def shape_of(value):
-    """Sizes of nested lists; None if they are no rectangle."""
+    """Sizes of nested lists, and of arrays in them; None if they are no rectangle."""
+    if isinstance(value, SCALARS):
+        return ()
     if not isinstance(value, (list, tuple)):
-        return None if isinstance(value, dict) else ()
+        if isinstance(value, dict):
+            return None
+        return tuple(value.shape) if is_array(value) else ()
     if not value:
         return (0,)
     inner = shape_of(value[0])
@@ -360,7 +428,9 @@ def datatype_of(flat):
 
 def unboxed(value):
     """A NumPy scalar as the plain value that it stands for."""
-    return value.item() if hasattr(value, "item") and hasattr(value, "dtype") else value
+    if hasattr(value, "item") and hasattr(value, "dtype"):
+        return of_microseconds(value).item()
+    return value
 
 
 def pack(name, datatype, flat):

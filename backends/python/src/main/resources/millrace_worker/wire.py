@@ -169,6 +169,8 @@ class Reader:
                 value = self.take("<q")
             else:
                 value = self.take("<d")
+            if name.startswith(HEADER + ":"):  # what the server notes for itself
+                continue
             if name.startswith(HEADER):
                 headers[name[len(HEADER) :]] = value
             else:

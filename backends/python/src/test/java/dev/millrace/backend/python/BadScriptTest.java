@@ -52,6 +52,19 @@ class BadScriptTest {
   }
 
   @Test
+  void severalModelsOfKserve_areTheReason() {
+    refuses(
+        """
+        import kserve
+        class One(kserve.Model):
+          def predict(self, x): return x
+        class Two(kserve.Model):
+          def predict(self, x): return x
+        """,
+        "predictor.py has several classes that extend kserve.Model: One, Two; say which in 'class'");
+  }
+
+  @Test
   void aMissingMethod_isTheReason() {
     refuses("class Predictor:\n  pass\n", "class Predictor of predictor.py has no method predict");
   }

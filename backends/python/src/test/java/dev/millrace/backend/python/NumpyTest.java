@@ -101,6 +101,55 @@ class NumpyTest {
   }
 
   @Test
+  void listsOfArrays_areWhatTheArraysTogetherAre() {
+    String script =
+        """
+        import numpy as np
+        class Predictor:
+            def predict(self, rows):
+                x = np.array(rows)
+                return list(x * 2) if len(rows) == 2 else [np.arange(i + 1) for i in range(3)]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      try (TensorMap outputs = fixture.predict(floats(2, 2, 1))) {
+        assertThat(outputs.tensor(0).toString()).isEqualTo("FP64[2,2]");
+        assertThat(outputs.tensor(0).toDoubles()).containsExactly(2, 4, 6, 8);
+      }
+      try (TensorMap outputs = fixture.predict(floats(3, 2, 1))) {
+        assertThat(outputs.tensor(0).toStrings()).containsExactly("[0]", "[0,1]", "[0,1,2]");
+      }
+    }
+  }
+
+  @Test
+  void datesOfNanoseconds_maskedElementsAndKeys_becomeJson() {
+    String script =
+        """
+        import numpy as np
+        class Predictor:
+            def predict(self, rows):
+                days = np.array(["2024-01-02", "NaT"], dtype="datetime64[ns]")
+                masked = np.ma.masked_array([1, 2], mask=[0, 1])
+                return [days, list(days), masked, [{np.int64(1): np.float32(0.5)}]][int(rows[0])]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      List<List<String>> expected =
+          List.of(
+              List.of("\"2024-01-02T00:00:00\"", "null"),
+              List.of("\"2024-01-02T00:00:00\"", "null"),
+              List.of("1", "null"),
+              List.of("{\"1\":0.5}"));
+      for (int i = 0; i < expected.size(); i++) {
+        assertThat(fixture.texts(Integer.toString(i))).isEqualTo(expected.get(i));
+        TensorMap asked = TensorMap.of("x", Tensor.copyOf(Shape.of(1), new long[] {i}));
+        try (TensorMap outputs = fixture.predict(asked)) {
+          assertThat(outputs.tensor(0).toStrings()).isEqualTo(expected.get(i));
+        }
+      }
+    }
+  }
+
+  @Test
   void arraysOfOtherLayouts_areGivenAsTheyRead() {
     String script =
         """

@@ -188,6 +188,170 @@ class PredictorScriptTest {
   }
 
   @Test
+  void aModelThatOthersOfTheScriptExtend_isNotTheOneToServe_andMayAskWhereItsFilesAre() {
+    String script =
+        """
+        import kserve, os
+        class Base(kserve.Model):
+            def __init__(self, name, model_dir):
+                super().__init__(name)
+                self.model_dir = model_dir
+        class Mine(Base):
+            def predict(self, payload):
+                return {"predictions": [self.model_dir == os.environ["MODEL_FILES_PATH"]]}
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0")).containsExactly("true");
+    }
+  }
+
+  @Test
+  void aDictOfKservesModel_isTheWholeAnswer() {
+    String script =
+        """
+        import kserve
+        class Mine(kserve.Model):
+            def predict(self, payload):
+                return {"result": payload["instances"], "count": 1}
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("7")).containsExactly("{\"result\":[7],\"count\":1}");
+      assertThat(fixture.outputName("7")).isEqualTo("response[]");
+    }
+  }
+
+  /** The package kserve as far as it matters here, with a server that would never come back. */
+  @Test
+  void theServerOfThePackageKserve_isNotStarted_andItsInputsHaveTheirElements() throws IOException {
+    Path packages = Files.createDirectories(directory.resolve("packages"));
+    Path kserve = Files.createDirectories(packages.resolve("kserve"));
+    PythonFixture.write(
+        kserve,
+        "__init__.py",
+        """
+        from .model_server import ModelServer
+        class InferRequest:
+            def __init__(self, model_name, infer_inputs, request_id, parameters):
+                self.inputs = infer_inputs
+        class InferInput:
+            def __init__(self, name, shape, datatype, data=None):
+                self.name, self.shape, self.datatype = name, shape, datatype
+                self._data, self._raw_data = data, None
+            @property
+            def data(self): return self._data
+            @data.setter
+            def data(self, data): self._data = data
+        class Model:
+            def __init__(self, name): self.name, self.ready = name, True
+        """);
+    PythonFixture.write(
+        kserve,
+        "model_server.py",
+        """
+        import argparse
+        parser = argparse.ArgumentParser(add_help=False)
+        parser.add_argument("--model_name", default="model")
+        class ModelServer:
+            def start(self, models): raise RuntimeError("a second server")
+        """);
+    String script =
+        """
+        import kserve
+        class Mine(kserve.Model):
+            def predict(self, request, headers=None):
+                return {"predictions": [request.inputs[0].data, request.inputs[0].shape]}
+        args, _ = kserve.model_server.parser.parse_known_args()
+        assert args.model_name == "scripted"
+        kserve.ModelServer().start([Mine(args.model_name)])
+        """;
+    Map<String, Object> settings = Map.of("environment", Map.of("PYTHONPATH", packages.toString()));
+    try (PythonFixture fixture = PythonFixture.of(directory, script, 1, settings);
+        TensorMap outputs =
+            fixture.predict(
+                TensorMap.of("x", Tensor.copyOf(Shape.of(1, 2), new float[] {1.5f, 2})))) {
+      assertThat(outputs.tensor(0).toDoubles()).containsExactly(1.5, 2, 1, 2);
+    }
+  }
+
+  @Test
+  void keysThatJsonDoesNotKnow_becomeTheirTexts() {
+    String script =
+        """
+        import datetime, uuid
+        class Predictor:
+            def predict(self, inputs):
+                return [{datetime.date(2024, 1, 2): {uuid.UUID(int=1): 2}}, [{3: 4}], {(1, 2): 3}][: inputs[0]]
+        """;
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("2"))
+          .containsExactly(
+              "{\"2024-01-02\":{\"00000000-0000-0000-0000-000000000001\":2}}", "[{\"3\":4}]");
+      assertThatThrownBy(() -> fixture.texts("3"))
+          .hasMessage(
+              "row 2 of the result cannot be written as JSON: keys must be str, int, float, bool or"
+                  + " None, not tuple");
+    }
+  }
+
+  /** As Polars and Arrow have them, which neither extend nor imitate those of pandas. */
+  @ParameterizedTest
+  @ValueSource(strings = {"to_dicts", "to_pylist", "to_list"})
+  void tablesOfOtherLibraries_becomeRows(String method) {
+    String script =
+        """
+        class Table:
+            columns = ["a"]
+            def to_dict(self): return {"a": [1, None]}
+            def %s(self): return [{"a": 1}, {"a": None}]
+        class Predictor:
+            def predict(self, inputs):
+                return Table()
+        """
+            .formatted(method);
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(fixture.texts("0")).containsExactly("{\"a\":1}", "{\"a\":null}");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"return [await task]", "yield await task"})
+  void aCancelledTaskOfTheScript_isAnErrorLikeAnyOther(String end) {
+    String script =
+        """
+        import asyncio, os
+        class Predictor:
+            async def predict(self, inputs):
+                task = asyncio.ensure_future(asyncio.sleep(0, os.getpid()))
+                if inputs[0]:
+                    task.cancel()
+                %s
+        """
+            .formatted(end);
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      List<String> process = fixture.texts("0");
+      assertThatThrownBy(() -> fixture.texts("1"))
+          .hasMessage("CancelledError")
+          .extracting(e -> ((InferenceException) e).code())
+          .isEqualTo(ErrorCode.INTERNAL);
+      assertThat(fixture.texts("0")).isEqualTo(process);
+    }
+  }
+
+  @Test
+  void whatTheServerNotesForItself_isNoHeader() {
+    String script =
+        """
+        class Predictor:
+            def predict(self, rows, headers):
+                return sorted(headers)
+        """;
+    Parameters parameters = Parameters.copyOf(Map.of("header.:protocol", "v1", "header.a", "b"));
+    try (PythonFixture fixture = PythonFixture.of(directory, script)) {
+      assertThat(given(fixture, "instances", parameters)).containsExactly("\"a\"");
+    }
+  }
+
+  @Test
   void plainObjectsOfPython_becomeJson() {
     String script =
         """
