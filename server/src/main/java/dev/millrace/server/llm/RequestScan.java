@@ -13,6 +13,7 @@ import io.netty.buffer.Unpooled;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -25,6 +26,20 @@ import tools.jackson.core.JsonToken;
 final class RequestScan {
   private static final String STREAM_OPTIONS = "\"stream_options\":";
   private static final String INCLUDE_USAGE = "\"include_usage\":true";
+
+  private static final String LINE_END = "\r\n";
+
+  private static final String FIELD_HEAD =
+      "\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n";
+
+  /** Most bytes of a form's line that are looked at, and of what stands before a field's value. */
+  private static final int LONGEST_LINE = 1 << 10;
+
+  private static final int LONGEST_HEAD = 4 << 10;
+
+  /** Not a file that is called so, as in {@code filename="model"}. */
+  private static final Pattern MODEL_FIELD =
+      Pattern.compile("(?im)^content-disposition:[^\\r\\n]*;\\s*name=(\"model\"|model)\\s*(;|$)");
 
   private String model = "";
   private int modelStart = -1;
@@ -39,6 +54,9 @@ final class RequestScan {
 
   /** Behind the brace that opens the body, or the stream options. */
   private int bodyStart;
+
+  /** What stands before each field of a form; null if it is none. */
+  private @Nullable String formLine;
 
   private boolean bodyIsEmpty = true;
   private int optionsStart = -1;
@@ -73,14 +91,38 @@ final class RequestScan {
     }
   }
 
-  /** What a form with a field {@code model} says. */
+  /**
+   * What a form ({@code multipart/form-data}) with a field {@code model} says. Its first line is
+   * what stands between its fields.
+   */
   static RequestScan ofForm(ByteBuf body) {
     RequestScan scan = new RequestScan();
-    int name = indexOf(body, "name=\"model\"", 0);
-    int start = name < 0 ? -1 : indexOf(body, "\r\n\r\n", name);
-    int end = start < 0 ? -1 : indexOf(body, "\r\n", start + 4);
-    if (end > 0 && end - start < 1024) {
-      scan.model = body.toString(body.readerIndex() + start + 4, end - start - 4, UTF_8).strip();
+    int firstLine = indexOf(body, LINE_END, 0);
+    if (firstLine <= 2 || firstLine > LONGEST_LINE || indexOf(body, "--", 0) != 0) {
+      return scan;
+    }
+    String line = body.toString(body.readerIndex(), firstLine, UTF_8).stripTrailing();
+    scan.formLine = line;
+    int head = firstLine;
+    while (head >= 0) {
+      int value = indexOf(body, LINE_END + LINE_END, head);
+      int end = value < 0 ? -1 : indexOf(body, LINE_END + line, value + 2);
+      if (end < 0) {
+        return scan;
+      }
+      value += 4;
+      boolean isModel =
+          value - head <= LONGEST_HEAD
+              && MODEL_FIELD
+                  .matcher(body.toString(body.readerIndex() + head, value - head, UTF_8))
+                  .find();
+      if (isModel && end >= value && end - value <= LONGEST_LINE) {
+        scan.model = body.toString(body.readerIndex() + value, end - value, UTF_8).strip();
+        scan.modelStart = value;
+        scan.modelEnd = end;
+        return scan;
+      }
+      head = end + 2 + line.length();
     }
     return scan;
   }
@@ -228,7 +270,9 @@ final class RequestScan {
     List<Edit> edits = new ArrayList<>(2);
     if (name != null && !name.equals(model)) {
       if (modelStart >= 0) {
-        edits.add(new Edit(modelStart, modelEnd, quoted(name)));
+        edits.add(new Edit(modelStart, modelEnd, formLine == null ? quoted(name) : name));
+      } else if (formLine != null) {
+        edits.add(new Edit(0, 0, formLine + FIELD_HEAD + name + LINE_END));
       } else if (bodyStart > 0) {
         edits.add(insert(bodyStart, "\"model\":" + quoted(name), bodyIsEmpty));
       }

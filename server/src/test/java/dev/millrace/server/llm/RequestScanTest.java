@@ -8,9 +8,11 @@ import dev.millrace.api.InferenceException;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RequestScanTest {
   private static ByteBuf bytes(String text) {
@@ -19,9 +21,12 @@ class RequestScanTest {
 
   private static String edited(String body, String name, boolean usage) {
     ByteBuf bytes = bytes(body);
-    ByteBuf out =
-        RequestScan.of(bytes)
-            .edited(bytes, name.isEmpty() ? null : name, usage, ByteBufAllocator.DEFAULT);
+    return edited(RequestScan.of(bytes), bytes, name.isEmpty() ? null : name, usage);
+  }
+
+  private static String edited(
+      RequestScan scan, ByteBuf body, @Nullable String name, boolean usage) {
+    ByteBuf out = scan.edited(body, name, usage, ByteBufAllocator.DEFAULT);
     try {
       return out.toString(UTF_8);
     } finally {
@@ -85,13 +90,46 @@ class RequestScanTest {
         .hasMessageContaining("no body; expected a JSON object");
   }
 
-  @Test
-  void ofForm_findsTheModel() {
-    RequestScan scan =
-        RequestScan.ofForm(
-            bytes(
-                "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nRIFF\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n--b--\r\n"));
+  private static final String FILE =
+      "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n--a name=\"model\"\r\n\r\nnone\r\n";
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Content-Disposition: form-data; name=\"model\"",
+        "content-disposition: form-data; name=model\r\nContent-Type: text/plain; charset=utf-8",
+        "Content-Type: text/plain\r\nContent-Disposition: form-data; name=\"model\"; x=y",
+      })
+  void ofForm_findsTheModel_whichCanBeChanged(String head) {
+    String form = FILE + "--b\r\n" + head + "\r\n\r\n%s\r\n--b--\r\n";
+    ByteBuf body = bytes(form.formatted("whisper"));
+
+    RequestScan scan = RequestScan.ofForm(body);
 
     assertThat(scan.model()).isEqualTo("whisper");
+    assertThat(edited(scan, body, "org/\"large\"", false))
+        .isEqualTo(form.formatted("org/\"large\""));
+    assertThat(edited(scan, body, null, true)).isEqualTo(form.formatted("whisper"));
+  }
+
+  @Test
+  void ofForm_withoutModel_canGetOne() {
+    ByteBuf body = bytes(FILE + "--b--\r\n");
+
+    RequestScan scan = RequestScan.ofForm(body);
+
+    assertThat(scan.model()).isEmpty();
+    assertThat(edited(scan, body, "large", false))
+        .isEqualTo(
+            "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nlarge\r\n"
+                + FILE
+                + "--b--\r\n");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"", "no form", "--b", "--b\r\n", "--b\r\nx\r\n\r\n", "--b\r\n\r\n\r\n--b--"})
+  void ofForm_whatIsNone_namesNoModel(String body) {
+    assertThat(RequestScan.ofForm(bytes(body)).model()).isEmpty();
   }
 }
