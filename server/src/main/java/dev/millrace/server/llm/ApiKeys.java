@@ -75,13 +75,14 @@ final class ApiKeys {
    * Whose request it is: the key's name, or what stands for a key that nobody has to know.
    *
    * @param authorization the request's header; null if it has none
+   * @param apiKey the header that Anthropic's clients send instead; null if it has none
    * @return null if the client may not come in
    */
-  @Nullable String owner(@Nullable String authorization) {
+  @Nullable String owner(@Nullable String authorization, @Nullable String apiKey) {
     String key =
         authorization != null && authorization.regionMatches(true, 0, BEARER, 0, BEARER.length())
             ? authorization.substring(BEARER.length()).strip()
-            : "";
+            : apiKey == null ? "" : apiKey.strip();
     Content current = current();
     if (current == null) {
       return key.isEmpty() ? "" : HexFormat.of().formatHex(hash(key), 0, 8);

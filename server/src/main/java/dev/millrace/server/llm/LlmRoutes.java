@@ -184,7 +184,10 @@ public final class LlmRoutes implements Routes, RelayParts {
 
   /** Whose request it is; null if it was refused. */
   private @Nullable String owner(HttpExchange exchange) {
-    String owner = keys.owner(exchange.headers().get(HttpHeaderNames.AUTHORIZATION));
+    String owner =
+        keys.owner(
+            exchange.headers().get(HttpHeaderNames.AUTHORIZATION),
+            exchange.headers().get(RequestHead.API_KEY));
     if (owner == null) {
       exchange.header("WWW-Authenticate", "Bearer");
       OpenAiErrors.fail(

@@ -151,6 +151,7 @@ final class Monitor {
               EmptyHttpHeaders.INSTANCE,
               Span.getInvalid(),
               replica.upstream().key().map(key -> "Bearer " + key).orElse(null),
+              null,
               "",
               0);
       to.setReading(true);

@@ -279,6 +279,7 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
             exchange.headers(),
             span,
             authorization(chosen),
+            passed(chosen, RequestHead.API_KEY),
             request.id(),
             body.readableBytes());
     long now = System.nanoTime();
@@ -293,9 +294,13 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
     if (chosen.upstream().key().isPresent()) {
       return "Bearer " + chosen.upstream().key().get();
     }
-    return policy.forwardsAuthorization()
-        ? exchange.headers().get(HttpHeaderNames.AUTHORIZATION)
-        : null;
+    return passed(chosen, HttpHeaderNames.AUTHORIZATION);
+  }
+
+  /** What the client says in a header with its key, if the upstream shall see it. */
+  private @Nullable String passed(Replica chosen, CharSequence header) {
+    boolean isPassed = policy.forwardsAuthorization() && chosen.upstream().key().isEmpty();
+    return isPassed ? exchange.headers().get(header) : null;
   }
 
   // ---- the upstream's answer

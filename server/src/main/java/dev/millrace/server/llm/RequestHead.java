@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Which headers go on, and the head of a request to an upstream. */
 final class RequestHead {
+  /** Where Anthropic's clients have their key. */
+  static final String API_KEY = "x-api-key";
+
   /** What concerns one connection only, or is said anew. */
   private static final Set<String> OF_CONNECTION =
       inAnyCase(
@@ -36,7 +39,7 @@ final class RequestHead {
 
   /** What is answered or asked for here, rather than passed on. */
   private static final Set<String> OWN =
-      inAnyCase("authorization", "accept-encoding", "content-encoding", "x-request-id");
+      inAnyCase("authorization", API_KEY, "accept-encoding", "content-encoding", "x-request-id");
 
   private static final Set<String> NOT_BACK =
       inAnyCase("content-type", "date", "server", "x-request-id", "x-should-retry");
@@ -56,6 +59,7 @@ final class RequestHead {
    *
    * @param span that the upstream's are to be below
    * @param authorization what it says in {@code Authorization}; null for nothing
+   * @param apiKey what it says in {@link #API_KEY}; null for nothing
    */
   static ByteBuf write(
       ByteBufAllocator allocator,
@@ -65,6 +69,7 @@ final class RequestHead {
       HttpHeaders headers,
       Span span,
       @Nullable String authorization,
+      @Nullable String apiKey,
       String id,
       int bodySize) {
     StringBuilder head = new StringBuilder(512);
@@ -82,6 +87,9 @@ final class RequestHead {
     Trace.tellContext(span, (name, value) -> line(head, name, value));
     if (authorization != null) {
       line(head, "Authorization", authorization);
+    }
+    if (apiKey != null) {
+      line(head, "X-API-Key", apiKey);
     }
     if (!id.isEmpty()) {
       line(head, "X-Request-Id", id);

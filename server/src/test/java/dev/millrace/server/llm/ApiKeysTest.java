@@ -31,10 +31,13 @@ class ApiKeysTest {
       assertThat(status(llm, "k-3")).isEqualTo(401);
       assertThat(status(llm, "k-1")).isEqualTo(200);
       assertThat(status(llm, "k-2")).isEqualTo(200);
+      assertThat(llm.post(CHAT, chat("x"), "x-api-key", "k-3").statusCode()).isEqualTo(401);
+      assertThat(llm.post(CHAT, chat("x"), "x-api-key", "k-1").statusCode()).isEqualTo(200);
       assertThat(llm.get("/openai/v1/models").statusCode()).isEqualTo(401);
       assertThat(llm.engine().requests())
-          .hasSize(2)
-          .allMatch(request -> request.header("authorization") == null);
+          .hasSize(3)
+          .allMatch(request -> request.header("authorization") == null)
+          .allMatch(request -> request.header("x-api-key") == null);
 
       Files.writeString(file, "k-3\n");
       Await.until("the new key is known", () -> status(llm, "k-3") == 200);
