@@ -132,11 +132,7 @@ final class ClientAnswer {
 
   /** The upstream's error; its body stays the caller's. */
   void relayError(int status, HttpHeaders headers, ByteBuf body) {
-    String retryAfter = headers.get(HttpHeaderNames.RETRY_AFTER);
-    if (retryAfter != null) {
-      exchange.header("Retry-After", retryAfter);
-    }
-    ownHeaders();
+    pass(headers);
     OpenAiErrors.relay(exchange, status, body, request.isKserve());
   }
 
@@ -147,7 +143,7 @@ final class ClientAnswer {
       ownHeaders();
       OpenAiErrors.fail(exchange, status, message, Integer.toString(status));
     } else if (isEvents) {
-      begun.write(OpenAiErrors.event(exchange, status, message));
+      begun.write(OpenAiErrors.event(exchange, request.operation(), status, message));
       begun.finish();
     } else {
       begun.breakOff();

@@ -161,7 +161,11 @@ final class LocalGeneration {
         ResponseStream to = stream;
         if (to != null) {
           to.write(
-              OpenAiErrors.event(exchange, OpenAiErrors.status(error.code()), error.getMessage()));
+              OpenAiErrors.event(
+                  exchange,
+                  request.operation(),
+                  OpenAiErrors.status(error.code()),
+                  error.getMessage()));
           to.write(Unpooled.copiedBuffer(DONE));
           to.finish();
         } else if (!answered) {

@@ -95,11 +95,21 @@ final class OpenAiErrors {
     }
   }
 
-  /** The event that ends a stream which cannot go on. */
-  static ByteBuf event(HttpExchange exchange, int status, String message) {
+  /**
+   * The event that ends a stream which cannot go on. Anthropic's clients heed only one that is
+   * called so.
+   */
+  static ByteBuf event(HttpExchange exchange, Operation operation, int status, String message) {
     ByteBuf out = exchange.newBody(160 + message.length());
-    out.writeCharSequence("data: ", UTF_8);
-    write(out, message, type(status), null, Integer.toString(status));
+    if (operation == Operation.MESSAGES) {
+      out.writeCharSequence("event: error\ndata: ", UTF_8);
+      JsonWriter json = JsonWriter.to(out).beginObject().name("type").string("error");
+      json.name("error").beginObject().name("type").string("api_error");
+      json.name("message").string(message).endObject().endObject().finish();
+    } else {
+      out.writeCharSequence("data: ", UTF_8);
+      write(out, message, type(status), null, Integer.toString(status));
+    }
     out.writeCharSequence("\n\n", UTF_8);
     return out;
   }
@@ -120,9 +130,9 @@ final class OpenAiErrors {
     }
     String message = parts.message;
     if (message == null) {
-      String text = isJson ? "" : answer.toString(UTF_8).strip();
+      String text = answer.toString(UTF_8).strip();
       message =
-          text.isEmpty() || text.startsWith("<")
+          text.isEmpty() || text.equals("{}") || text.startsWith("<")
               ? "the upstream answered %d %s"
                   .formatted(status, HttpResponseStatus.valueOf(status).reasonPhrase())
               : text.substring(0, Math.min(MOST_TEXT, text.length()));

@@ -1,6 +1,7 @@
 package dev.millrace.testing.llm;
 
 import dev.millrace.testing.llm.Answer.Whole;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -103,6 +104,12 @@ final class Errors {
                       null,
                       "code",
                       null)));
+      case "fastapi" ->
+          Whole.json(
+              status,
+              Json.object(
+                  "detail",
+                  List.of(Json.object("type", "missing", "loc", List.of("body"), "msg", message))));
       case "text" -> Whole.text(status, "text/plain; charset=utf-8", message);
       case "html" ->
           Whole.text(

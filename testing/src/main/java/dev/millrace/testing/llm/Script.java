@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>delay, gap</td><td>before the first token, and between two: {@code 10ms},
  *     {@code 2s}</td></tr>
  * <tr><td>status</td><td>answer with this status</td></tr>
- * <tr><td>error</td><td>shape of errors: flat, nested, string, kserve, openai, text, html,
- *     empty</td></tr>
+ * <tr><td>error</td><td>shape of errors: flat, nested, string, kserve, openai, fastapi, text,
+ *     html, empty</td></tr>
  * <tr><td>message</td><td>text of errors</td></tr>
  * <tr><td>header</td><td>one more response header, {@code Retry-After: 2}; may come often</td></tr>
  * <tr><td>close, reset, stall</td><td>end the connection (with FIN, with RST) or say nothing any
@@ -123,7 +123,9 @@ public final class Script {
     number("status", 200);
     number("read", 0);
     oneOf(
-        "error", List.of("flat", "nested", "string", "kserve", "openai", "text", "html", "empty"));
+        "error",
+        List.of(
+            "flat", "nested", "string", "kserve", "openai", "fastapi", "text", "html", "empty"));
     oneOf("newline", List.of("lf", "crlf", "cr"));
     oneOf("framing", List.of("length", "chunked", "close"));
     oneOf("usage", List.of("no", "last"));
