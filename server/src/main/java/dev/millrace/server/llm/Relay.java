@@ -441,7 +441,8 @@ final class Relay implements UpstreamConnection.Receiver, Gate.Visitor, TimeLimi
         if (rest != null) {
           pass(rest);
         }
-        if (!answer.hasBegun() || requireNonNull(observer).events() == 0) {
+        StreamObserver seen = requireNonNull(observer);
+        if (!answer.hasBegun() || (seen.events() == 0 && !seen.isDone())) {
           failed(502, "an upstream ended its stream before the first event");
         } else {
           endStream();

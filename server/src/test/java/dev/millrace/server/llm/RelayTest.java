@@ -213,7 +213,10 @@ class RelayTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"flat", "nested", "string", "kserve", "openai", "text", "html", "empty"})
+  @ValueSource(
+      strings = {
+        "flat", "nested", "string", "kserve", "openai", "fastapi", "text", "html", "empty"
+      })
   void error_ofAnyShape_hasOpenAisShape(String shape) throws Exception {
     start(1);
     llm.engine()
@@ -231,6 +234,20 @@ class RelayTest {
     }
     assertThat(kserve.statusCode()).isEqualTo(400);
     assertThat(kserve.body()).doesNotContainPattern("\"code\": ?[0-9]");
+  }
+
+  @Test
+  void error_keepsTheHeadersThatSayWhenToTryAgain() throws Exception {
+    start(1);
+    llm.engine()
+        .script("status=429;header=Retry-After-Ms: 20;header=X-RateLimit-Remaining-Requests: 0");
+
+    HttpResponse<String> answer = llm.post(CHAT, chat("x"));
+
+    assertThat(answer.statusCode()).isEqualTo(429);
+    assertThat(answer.headers().firstValue("retry-after-ms")).contains("20");
+    assertThat(answer.headers().firstValue("x-ratelimit-remaining-requests")).contains("0");
+    assertThat(answer.headers().firstValue("content-type")).contains("application/json");
   }
 
   @Test
@@ -475,13 +492,10 @@ class RelayTest {
       })
   void bytes_behindAnAnswer_areNobodysAnswer(String rest) throws Exception {
     try (ServerSocket engine = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
-      Files.createDirectory(directory.resolve("scripted"));
-      Files.writeString(
-          directory.resolve("scripted").resolve("model.yaml"),
-          "llm:\n  health: {interval: 0s}\n  upstreams: ['http://127.0.0.1:%d']\n"
-              .formatted(engine.getLocalPort()));
-      llm.start();
-      Thread.startVirtualThread(() -> answerWithRest(engine, rest));
+      startBefore(engine);
+      String answered =
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n\"right\"";
+      Thread.startVirtualThread(() -> answerEach(engine, answered + rest));
 
       for (int i = 0; i < 3; i++) {
         HttpResponse<String> answer = llm.post(CHAT, chat("x"));
@@ -492,17 +506,40 @@ class RelayTest {
     }
   }
 
-  /** Answers each request, and sends {@code rest} behind the answer. */
-  private static void answerWithRest(ServerSocket engine, String rest) {
-    String answer =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n\"right\"";
+  @Test
+  void stream_thatIsDoneWithoutAnyChunk_isComplete() throws Exception {
+    try (ServerSocket engine = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+      startBefore(engine);
+      String answered =
+          "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 14\r\n\r\ndata: [DONE]\n\n";
+      Thread.startVirtualThread(() -> answerEach(engine, answered));
+
+      HttpResponse<String> answer = llm.post(CHAT, stream("x"));
+
+      assertThat(answer.statusCode()).isEqualTo(200);
+      assertThat(answer.body()).isEqualTo("data: [DONE]\n\n");
+    }
+  }
+
+  /** A model with that engine behind it, which is not asked how it is. */
+  private void startBefore(ServerSocket engine) throws IOException {
+    Files.createDirectory(directory.resolve("scripted"));
+    Files.writeString(
+        directory.resolve("scripted").resolve("model.yaml"),
+        "llm:\n  health: {interval: 0s}\n  upstreams: ['http://127.0.0.1:%d']\n"
+            .formatted(engine.getLocalPort()));
+    llm.start();
+  }
+
+  /** Answers each request with the same bytes. */
+  private static void answerEach(ServerSocket engine, String answer) {
     try {
       while (true) {
         Socket socket = engine.accept();
         Thread.startVirtualThread(() -> {
           try (socket) {
             while (socket.getInputStream().read(new byte[64 << 10]) > 0) {
-              socket.getOutputStream().write((answer + rest).getBytes(UTF_8));
+              socket.getOutputStream().write(answer.getBytes(UTF_8));
             }
           } catch (IOException e) {
             // It is closed, as it should be.
