@@ -19,9 +19,10 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * SageMaker's {@code /ping} and {@code /invocations}, and two paths of the platform's choice, which
- * Vertex AI names in its environment. Requests are those of V1 or V2, told apart by their bodies,
- * or those of V2 with binary tensors in the clouds' own media types.
+ * Paths that name no model: SageMaker's {@code /ping} and {@code /invocations}, and two paths of
+ * the platform's choice, which Vertex AI names in its environment. Requests are those of V1 or V2,
+ * told apart by their bodies, or those of V2 with binary tensors in the clouds' own media types.
+ * {@code /predict} is V1's alone, unless it is the platform's choice.
  */
 public final class CloudRoutes implements Routes {
   private static final Pattern BINARY =
@@ -52,6 +53,7 @@ public final class CloudRoutes implements Routes {
     router.add(HttpMethod.POST, "/invocations", this::predict);
     config.healthRoute().ifPresent(path -> add(router, HttpMethod.GET, path, this::health));
     config.predictRoute().ifPresent(path -> add(router, HttpMethod.POST, path, this::predict));
+    add(router, HttpMethod.POST, "/predict", v1::predict);
   }
 
   private static void add(Router router, HttpMethod method, String path, RouteHandler handler) {

@@ -85,7 +85,6 @@ public final class V1Routes implements Routes {
     add(router, HttpMethod.POST, ":classify", this::classify);
     add(router, HttpMethod.POST, ":regress", this::regress);
     add(router, HttpMethod.POST, ":explain", V1Routes::explain);
-    router.add(HttpMethod.POST, "/predict", exchange -> predict(exchange, models.only()));
     router.add(HttpMethod.POST, "/classify", exchange -> script(exchange, "classify:"));
     router.add(HttpMethod.POST, "/regress", exchange -> script(exchange, "regress:"));
     router.add(HttpMethod.GET, VERSION, exchange -> versions(exchange, versioned(exchange)));
@@ -119,6 +118,11 @@ public final class V1Routes implements Routes {
 
   private ModelId labelled(HttpExchange exchange) {
     return models.labelled(exchange.variable("model"), exchange.variable("label"));
+  }
+
+  /** Answers a request for predictions by the only model. */
+  public void predict(HttpExchange exchange) {
+    predict(exchange, models.only());
   }
 
   /** Answers a request for predictions by that model. */

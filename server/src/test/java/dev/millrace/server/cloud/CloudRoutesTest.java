@@ -181,6 +181,20 @@ class CloudRoutesTest {
   }
 
   @Test
+  void predict_takesV2_andTheDefaultModel_onlyIfTheCloudChoosesIt() throws IOException {
+    CloudConfig vertex =
+        new CloudConfig(Optional.of("identity_fp32"), Optional.empty(), Optional.of("/predict"));
+    try (MillraceServer server = start(vertex, "identity_fp32", "simple")) {
+      assertThat(post(server, "/predict", V2).body()).contains("\"data\":[1.0,2.0]");
+      assertThat(post(server, "/predict", "{\"instances\":[[1]]}").body())
+          .isEqualTo("{\"predictions\":[[1.0]]}");
+    }
+    try (MillraceServer server = start(defaultModel("identity_fp32"), "identity_fp32", "simple")) {
+      assertThat(post(server, "/predict", V2).status()).isEqualTo(404);
+    }
+  }
+
+  @Test
   void routesThatAreAnsweredAlready_stayAsTheyAre() throws IOException {
     CloudConfig same =
         new CloudConfig(
