@@ -194,8 +194,8 @@ final class ModelRepository {
   private FoundModel ofFile(Path file, Optional<String> name, ModelOptions options) {
     Path directory = file.toAbsolutePath().getParent();
     String stem = stem(file);
-    String fallback =
-        name.orElse(stem.equals("model") && directory != null ? nameOf(directory) : stem);
+    @Nullable Path own = stem.equals("model") ? directory : null;
+    String fallback = name.orElse(own == null ? stem : nameOfModel(own));
     try {
       ModelConfig config =
           directory == null ? ModelConfig.none() : ModelConfig.in(directory, backends);
@@ -204,7 +204,7 @@ final class ModelRepository {
           file,
           options,
           config,
-          List.of(new FoundVersion("1", file)));
+          List.of(new FoundVersion(own == null ? "1" : versionOf(own), file)));
     } catch (RuntimeException e) {
       return new FoundModel.Broken(fallback, file, InferenceException.of(e));
     }

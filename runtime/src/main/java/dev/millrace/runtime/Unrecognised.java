@@ -1,5 +1,6 @@
 package dev.millrace.runtime;
 
+import dev.millrace.api.InferenceException;
 import dev.millrace.api.spi.Backend;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -127,13 +128,33 @@ final class Unrecognised {
   /** What could be done, the likeliest first; empty if nothing is known of what is there. */
   List<String> hints() {
     Set<String> hints = new LinkedHashSet<>();
+    // The first directory is the place itself.
+    List<Path> models = directories.stream().skip(1).filter(this::hasModel).toList();
+    models.stream()
+        .map(each -> Versions.isNumeric(name(each)) ? each.getParent() : each)
+        .filter(each -> !each.equals(directories.getFirst()))
+        .findFirst()
+        .ifPresent(each ->
+            hints.add(
+                "%s is the directory of a model: serve it, or the one that it is in"
+                    .formatted(relative(each))));
     for (Path directory : directories) {
       savedModel(directory, hints);
     }
     for (Path file : found) {
-      hint(file, hints);
+      if (!models.contains(file.getParent())) {
+        hint(file, hints);
+      }
     }
     return hints.stream().limit(MOST_HINTS).toList();
+  }
+
+  private boolean hasModel(Path directory) {
+    try {
+      return backends.stream().anyMatch(backend -> backend.findModel(directory).isPresent());
+    } catch (InferenceException e) { // there are several
+      return true;
+    }
   }
 
   /** A SavedModel of which a part is missing. */

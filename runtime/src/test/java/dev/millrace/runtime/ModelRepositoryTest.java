@@ -73,6 +73,14 @@ class ModelRepositoryTest {
   }
 
   @Test
+  void fileCalledModel_inADirectoryWithANumber_isThatVersion() throws IOException {
+    Trees.models(root, "half/3/model.fake");
+    FoundModel.Loadable model = single(root.resolve("half/3/model.fake"));
+    assertThat(model.name()).isEqualTo("half");
+    assertThat(versions(model)).containsExactly("3");
+  }
+
+  @Test
   void directoryOfFiles_isOneModelOfVersionOne() throws IOException {
     Trees.models(root, "half/x.fake");
     FoundModel.Loadable model = single(root.resolve("half"));
@@ -186,11 +194,21 @@ class ModelRepositoryTest {
         "1/model.py                | model.py may be a script for Triton",
         "serve.py                  | serve.py is a script, and those are recognised by the name predictor*.py",
         "m.tar.gz                  | m.tar.gz is an archive: unpack it",
+        "a/b/a.fake                | a/b is the directory of a model: serve it, or the one that it is in",
+        "a/b/c/1/a.fake            | a/b/c is the directory of a model",
         "a.txt                     | found a.txt",
       })
   void nothingRecognised_saysWhatIsThere_andWhatToDo(String file, String hint) throws IOException {
     Trees.write(root, "m/" + file, "");
     assertThatThrownBy(() -> plan(root.resolve("m"))).hasMessageContaining(hint);
+  }
+
+  @Test
+  void filesOfDeeperModels_needNoHintsOfTheirOwn() throws IOException {
+    Trees.models(root, "m/a/b/a.fake", "m/a/b/train.py");
+    assertThatThrownBy(() -> plan(root.resolve("m")))
+        .hasMessageEndingWith(
+            "; a/b is the directory of a model: serve it, or the one that it is in");
   }
 
   @Test
