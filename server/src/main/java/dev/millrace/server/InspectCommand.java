@@ -6,17 +6,21 @@ import dev.millrace.api.ModelMetadata;
 import dev.millrace.api.Settings;
 import dev.millrace.api.TensorSpec;
 import dev.millrace.runtime.ModelDescription;
+import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelOptions;
 import dev.millrace.runtime.ModelServer;
 import dev.millrace.runtime.ModelState;
 import dev.millrace.runtime.ModelStatus;
 import dev.millrace.runtime.Plugins;
 import dev.millrace.runtime.RuntimeConfig;
+import dev.millrace.server.llm.LlmRoutes;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.io.PrintStream;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -50,12 +54,19 @@ final class InspectCommand {
     try (ModelServer server = ModelServer.create(config, plugins, new CompositeMeterRegistry())) {
       server.models().loadAll(progress);
       Map<String, ModelDescription> models = new LinkedHashMap<>();
+      Set<String> languageModels = new HashSet<>();
       for (ModelStatus status : server.models().index()) {
         if (status.state() == ModelState.READY) {
-          models.put(status.name(), server.models().describe(ModelId.latest(status.name())));
+          ModelId id = ModelId.latest(status.name());
+          models.put(status.name(), server.models().describe(id));
+          try (ModelLease lease = server.models().lease(id)) {
+            if (LlmRoutes.isLanguageModel(lease.servable())) {
+              languageModels.add(status.name());
+            }
+          }
         }
       }
-      models.forEach(this::print);
+      models.forEach((name, model) -> print(name, model, languageModels.contains(name)));
     } catch (InferenceException e) {
       log.debug("The models cannot be inspected", e);
       throw new StartException(e.getMessage(), e);
@@ -65,7 +76,7 @@ final class InspectCommand {
     }
   }
 
-  private void print(String name, ModelDescription model) {
+  private void print(String name, ModelDescription model, boolean chats) {
     ModelMetadata metadata = model.metadata();
     out.println(name);
     out.println("  versions  " + String.join(", ", model.versions()));
@@ -81,7 +92,8 @@ final class InspectCommand {
     out.println();
     out.println("A request, for when it is served:");
     out.println();
-    out.println(SampleRequest.of(metadata).curl("http://localhost:" + httpPort));
+    SampleRequest request = chats ? SampleRequest.chat(name) : SampleRequest.of(metadata);
+    out.println(request.curl("http://localhost:" + httpPort));
     out.println();
   }
 

@@ -16,7 +16,8 @@ import tools.jackson.core.json.JsonFactory;
 /**
  * A valid request for a model, made from its metadata: every variable dimension is 1, every number
  * is 1 and every text {@code text}. Inputs that are long, or of a datatype that JSON cannot carry,
- * are zeros in the binary form, which also stands for empty texts.
+ * are zeros in the binary form, which also stands for empty texts. A model that declares no inputs
+ * is sent a text by V1, a language model a message.
  *
  * @param path of the request
  * @param json its JSON
@@ -27,8 +28,30 @@ record SampleRequest(String path, String json, long zeros, boolean binaryOutput)
   private static final int LONGEST_JSON = 256;
   private static final JsonFactory JSON = new JsonFactory();
 
+  /** A message for a language model. */
+  static SampleRequest chat(String model) {
+    StringWriter json = new StringWriter();
+    try (JsonGenerator out = JSON.createGenerator(ObjectWriteContext.empty(), json)) {
+      out.writeStartObject();
+      out.writeStringProperty("model", model);
+      out.writeArrayPropertyStart("messages");
+      out.writeStartObject();
+      out.writeStringProperty("role", "user");
+      out.writeStringProperty("content", "text");
+      out.writeEndObject();
+      out.writeEndArray();
+      out.writeEndObject();
+    }
+    return new SampleRequest("/v1/chat/completions", json.toString(), 0, false);
+  }
+
   /** A request for all outputs of the model. */
   static SampleRequest of(ModelMetadata model) {
+    String name = URLEncoder.encode(model.id().name(), UTF_8).replace("+", "%20");
+    if (model.inputs().isEmpty()) {
+      return new SampleRequest(
+          "/v1/models/" + name + ":predict", "{\"instances\":[\"text\"]}", 0, false);
+    }
     boolean binaryOutput = model.outputs().stream().anyMatch(output -> !isJson(output.dataType()));
     StringWriter json = new StringWriter();
     long zeros = 0;
@@ -48,7 +71,6 @@ record SampleRequest(String path, String json, long zeros, boolean binaryOutput)
       }
       out.writeEndObject();
     }
-    String name = URLEncoder.encode(model.id().name(), UTF_8).replace("+", "%20");
     return new SampleRequest("/v2/models/" + name + "/infer", json.toString(), zeros, binaryOutput);
   }
 

@@ -44,6 +44,20 @@ class SampleRequestTest {
   }
 
   @Test
+  void modelWithoutInputs_isSentATextByV1_andALanguageModelAMessage() {
+    SampleRequest script = SampleRequest.of(model(OUTPUT));
+    assertThat(script.path()).isEqualTo("/v1/models/it%27s%20a%2Fmodel:predict");
+    assertThat(script.json()).isEqualTo("{\"instances\":[\"text\"]}");
+    SampleRequest chat = SampleRequest.chat("a \"model\"");
+    assertThat(chat.path()).isEqualTo("/v1/chat/completions");
+    assertThat(chat.json())
+        .isEqualTo(
+            """
+            {"model":"a \\"model\\"","messages":[{"role":"user","content":"text"}]}\
+            """);
+  }
+
+  @Test
   void longInputsAndThoseThatJsonCannotCarry_areZerosInTheBinaryForm() {
     SampleRequest request =
         SampleRequest.of(

@@ -3,7 +3,6 @@ package dev.millrace.server.llm;
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import dev.millrace.api.ModelId;
-import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.api.spi.UpstreamModel;
 import dev.millrace.runtime.ModelLease;
 import dev.millrace.runtime.ModelRegistry;
@@ -139,7 +138,7 @@ final class LlmModels {
 
   private boolean isLanguageModel(String name) {
     try (ModelLease lease = registry.lease(ModelId.latest(name))) {
-      return lease.servable() instanceof UpstreamModel || lease.servable() instanceof TextGenerator;
+      return LlmRoutes.isLanguageModel(lease.servable());
     } catch (InferenceException e) {
       return false;
     }

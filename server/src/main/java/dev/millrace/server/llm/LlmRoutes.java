@@ -2,6 +2,7 @@ package dev.millrace.server.llm;
 
 import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
+import dev.millrace.api.spi.Servable;
 import dev.millrace.api.spi.TensorModel;
 import dev.millrace.api.spi.TextGenerator;
 import dev.millrace.api.spi.UpstreamModel;
@@ -55,6 +56,11 @@ public final class LlmRoutes implements Routes, RelayParts {
   private final String idPrefix = "mr-" + Integer.toHexString(new Random().nextInt()) + "-";
   private final AtomicLong ids = new AtomicLong();
   private final long startSeconds = System.currentTimeMillis() / 1000;
+
+  /** Whether requests for {@code servable} have the form of OpenAI's API. */
+  public static boolean isLanguageModel(Servable servable) {
+    return servable instanceof UpstreamModel || servable instanceof TextGenerator;
+  }
 
   /**
    * Routes to the models of {@code server}.
