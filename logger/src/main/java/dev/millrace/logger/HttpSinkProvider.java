@@ -23,7 +23,7 @@ public final class HttpSinkProvider implements SinkProvider {
             .string("url")
             .orElseThrow(() ->
                 InferenceException.invalidArgument(
-                    "the logger's sink 'http' needs the setting url"));
+                    "the logger's sink 'http' needs the setting logger-url"));
     URI url;
     try {
       url = URI.create(text);

@@ -76,7 +76,8 @@ final class KafkaSink implements Sink {
   @Override
   public void prepare(String topic) {
     if (topic.isEmpty()) {
-      throw InferenceException.invalidArgument("the logger's sink 'kafka' needs the setting topic");
+      throw InferenceException.invalidArgument(
+          "the logger's sink 'kafka' needs the setting logger-topic");
     }
     if (checked.putIfAbsent(topic, true) == null) {
       try {

@@ -45,7 +45,7 @@ public final class KafkaSinkProvider implements SinkProvider {
     producer.putAll(own);
     if (!producer.containsKey(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG)) {
       throw InferenceException.invalidArgument(
-          "the logger's sink 'kafka' needs the setting brokers, as in brokers: kafka:9092");
+          "the logger's sink 'kafka' needs the setting logger-brokers, as in kafka:9092");
     }
     return new KafkaSink(
         producer,

@@ -103,7 +103,7 @@ record LoggerSettings(
     model.check();
     if (model.delivery() == Delivery.AT_LEAST_ONCE && spool.isEmpty()) {
       throw InferenceException.invalidArgument(
-          "the logger's delivery 'at-least-once' needs the setting spool, a directory that outlives"
+          "the logger's delivery 'at-least-once' needs the setting logger-spool, a directory that outlives"
               + " the process");
     }
     if ((sink.equals("file") || sink.equals("stdout")) && !model.format().isLine()) {

@@ -157,7 +157,7 @@ class KafkaTest {
         .hasMessageContaining("is not the name of a topic");
     assertThatThrownBy(() -> model(start("topic", "made"), "topic", "absent"))
         .hasMessageContaining("'absent' does not exist");
-    assertThatThrownBy(() -> model(start())).hasMessageContaining("needs the setting topic");
+    assertThatThrownBy(() -> model(start())).hasMessageContaining("needs the setting logger-topic");
   }
 
   @Test

@@ -355,7 +355,7 @@ class QueuedLoggerTest {
   @Test
   void settings_thatDoNotGoTogether_areRefused() {
     assertThatThrownBy(() -> start("delivery", "at-least-once"))
-        .hasMessageContaining("needs the setting spool");
+        .hasMessageContaining("needs the setting logger-spool");
     assertThatThrownBy(() -> start("sink", "file", "format", "hopsworks-v4"))
         .hasMessageContaining("lines of text");
     assertThatThrownBy(() -> start("sink", "kafka", "format", "hopsworks-v4", "payload", "raw"))
@@ -363,7 +363,7 @@ class QueuedLoggerTest {
     assertThatThrownBy(() -> Records.start(counts, "sink", "carrier-pigeon"))
         .hasMessageContaining("one of file, http, kafka, stdout");
     assertThatThrownBy(() -> Records.start(counts, "sink", "kafka"))
-        .hasMessageContaining("needs the setting brokers");
+        .hasMessageContaining("needs the setting logger-brokers");
     assertThatThrownBy(() ->
             Records.start(counts, "sink", "kafka", "brokers", "localhost:1", "kafka", "acks=most"))
         .hasMessageContaining("Kafka settings do not do");

@@ -129,7 +129,7 @@ class SinksTest {
   @Test
   void http_needsAnAddress() {
     assertThatThrownBy(() -> Records.start(counts, "sink", "http"))
-        .hasMessageContaining("needs the setting url");
+        .hasMessageContaining("needs the setting logger-url");
     assertThatThrownBy(() -> Records.start(counts, "sink", "http", "url", "ftp://x"))
         .hasMessageContaining("the address of an HTTP server");
   }
