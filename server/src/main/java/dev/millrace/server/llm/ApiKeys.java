@@ -6,6 +6,7 @@ import dev.millrace.api.ErrorCode;
 import dev.millrace.api.InferenceException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
@@ -59,6 +60,9 @@ final class ApiKeys {
     if (file.isPresent()) {
       try {
         content = read(file.get());
+      } catch (NoSuchFileException e) {
+        throw InferenceException.invalidArgument(
+            "the file of API keys %s does not exist".formatted(file.get()));
       } catch (IOException e) {
         throw InferenceException.invalidArgument(
             "the file of API keys %s cannot be read: %s".formatted(file.get(), e));

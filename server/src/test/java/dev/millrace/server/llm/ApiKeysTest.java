@@ -3,7 +3,9 @@ package dev.millrace.server.llm;
 import static dev.millrace.server.llm.LlmFixture.CHAT;
 import static dev.millrace.server.llm.LlmFixture.chat;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.millrace.api.InferenceException;
 import dev.millrace.server.http.Await;
 import java.io.IOException;
 import java.net.http.HttpResponse;
@@ -43,6 +45,14 @@ class ApiKeysTest {
       Await.until("the new key is known", () -> status(llm, "k-3") == 200);
       assertThat(status(llm, "k-1")).isEqualTo(401);
     }
+  }
+
+  @Test
+  void fileThatIsNotThere_isSaidSo() {
+    Path file = elsewhere.resolve("keys");
+    assertThatThrownBy(() -> new ApiKeys(Optional.of(file)))
+        .isInstanceOf(InferenceException.class)
+        .hasMessage("the file of API keys %s does not exist", file);
   }
 
   private static int status(LlmFixture llm, String key) {
