@@ -87,10 +87,11 @@ record LlmSettings(
     return Optional.of(value);
   }
 
+  /** An engine's address, without the {@code /v1} that OpenAI's clients want of a base URL. */
   private static URI address(Settings settings, String key, String text) {
     String expected = "an address such as http://localhost:8000";
     try {
-      URI address = new URI(text.strip().replaceFirst("/+$", ""));
+      URI address = new URI(text.strip().replaceFirst("/+$", "").replaceFirst("(?<!/)/v1$", ""));
       boolean known = "http".equals(address.getScheme()) || "https".equals(address.getScheme());
       if (known
           && address.getHost() != null

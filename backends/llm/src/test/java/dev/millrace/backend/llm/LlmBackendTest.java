@@ -55,6 +55,16 @@ class LlmBackendTest {
   }
 
   @Test
+  void load_ofAddressesAsOpenAisClientsHaveThem_leavesTheirPathOut() {
+    UpstreamModel model =
+        load(Map.of("upstreams", List.of("http://a:8000/v1", "http://v1", "http://b/engine/v1/")));
+
+    assertThat(model.upstreams().stream().map(Upstream::address))
+        .containsExactly(
+            URI.create("http://a:8000"), URI.create("http://v1"), URI.create("http://b/engine"));
+  }
+
+  @Test
   void load_ofEverything_isWhatWasSaid() {
     UpstreamModel model =
         load(
