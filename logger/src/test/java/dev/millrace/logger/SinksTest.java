@@ -154,6 +154,26 @@ class SinksTest {
   }
 
   @Test
+  void file_ofModelsWithDifferentPromises_hasTheLinesOfAll() throws Exception {
+    Path file = directory.resolve("inference.log");
+    InferenceLogger logger =
+        Records.start(counts, "sink", "file", "file", file, "spool", directory.resolve("spool"));
+    InferenceLogger model = model(logger);
+    InferenceLogger promised =
+        logger.forModel(
+            new ModelId("promised", "1"), Records.settings("delivery", "at-least-once"));
+    for (int i = 0; i < 500; i++) {
+      Records.log(model, "id-" + i, i);
+      Records.log(promised, "id-" + i, i);
+    }
+    Await.until("all are written", () -> counts.of("acknowledged") == 2000);
+    logger.close(Duration.ofSeconds(5));
+    assertThat(Files.readAllLines(file))
+        .hasSize(2000)
+        .allSatisfy(line -> assertThat(line).startsWith("{\"time\"").endsWith("}"));
+  }
+
+  @Test
   void standardOutput_hasALineForEach() throws Exception {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     StandardOutputSinkProvider.Lines lines = new StandardOutputSinkProvider.Lines(out);
